@@ -1,0 +1,1 @@
+"""Prices: pure functions of their inputs. The lowest layer of the house."""

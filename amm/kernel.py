@@ -1,0 +1,54 @@
+"""The one place that knows how kernels are compiled."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+CACHES_KEPT = 4
+"""Machine code of this many versions of the sources stays on disk."""
+
+
+def _source_digest() -> str:
+    """Hash every module that holds kernels.
+
+    Numba's own cache looks at the file of the cached function only, so an edit in a module it
+    calls would be missed; a folder per state of the sources cannot be stale.
+    """
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for package in ("amm", "vaults", "sims"):
+        for source in sorted((root / package).rglob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _use_cache_folder() -> None:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evergamma"
+    folder = home / _source_digest()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    by_age = sorted((path for path in home.iterdir() if path.is_dir()), key=os.path.getmtime)
+    for old in by_age[:-CACHES_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    numba.config.CACHE_DIR = str(folder)
+
+
+if "NUMBA_CACHE_DIR" not in os.environ and not numba.config.DISABLE_JIT:
+    _use_cache_folder()
+
+
+def kernel(function: Function) -> Function:
+    """Compile a pure function, keeping its Python signature for the type checker.
+
+    It runs without the GIL, so threads can share the paths of a simulation. Not used, and why:
+    `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
+    """
+    compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    return cast("Function", compiled)

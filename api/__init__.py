@@ -1,0 +1,1 @@
+"""The service: the single writer, its journal, and the commands that use them."""

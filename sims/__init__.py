@@ -1,0 +1,1 @@
+"""Studies: markets, behaviour and statistics around the exchange's own rules."""
