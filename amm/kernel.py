@@ -5,9 +5,10 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import types
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -44,6 +45,22 @@ if "NUMBA_CACHE_DIR" not in os.environ and not numba.config.DISABLE_JIT:
     _use_cache_folder()
 
 
+def _ignore_literals(dispatcher: Any) -> None:
+    """Compile once for an integer argument, not once more for each constant passed to it.
+
+    Numba types a constant by its value, so `mul_div_down(a, b, PPM)` would be a specialisation
+    of its own, and with it everything it calls.
+    """
+    compiler = dispatcher._compiler  # noqa: SLF001 - no public hook
+    fold = compiler.fold_argument_types
+
+    def fold_plain(args: tuple[Any, ...], kws: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        signature, folded = fold(args, kws)
+        return signature, tuple(types.unliteral(each) for each in folded)
+
+    compiler.fold_argument_types = fold_plain
+
+
 def kernel(function: Function) -> Function:
     """Compile a pure function, keeping its Python signature for the type checker.
 
@@ -51,4 +68,6 @@ def kernel(function: Function) -> Function:
     `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
     """
     compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    if not numba.config.DISABLE_JIT:
+        _ignore_literals(compiled)
     return cast("Function", compiled)

@@ -24,7 +24,7 @@ DAY_MS = 24 * HOUR_MS
 YEAR_MS = 365 * DAY_MS
 """Years have 365 days everywhere."""
 
-_AMOUNT = re.compile(r"(0|[1-9]\d{0,15})(?:\.(\d+))?")
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?")
 
 
 class AmountError(ValueError):
@@ -48,7 +48,7 @@ def mul_div_down(a: int, b: int, d: int) -> int:
     """
     a, b, d = int(a), int(b), int(d)  # interpreted, NumPy's integers would warn of the wrap
     estimate = float(a) * float(b) / float(d)
-    if not estimate < AMOUNT_MAX:
+    if not estimate < AMOUNT_MAX + 8:  # the estimate may be a few units too high
         return -1
     quotient = int(math.floor(estimate))
     remainder = a * b - quotient * d
@@ -58,7 +58,7 @@ def mul_div_down(a: int, b: int, d: int) -> int:
     while remainder >= d:
         quotient += 1
         remainder -= d
-    return quotient
+    return quotient if quotient <= AMOUNT_MAX else -1
 
 
 @kernel
@@ -124,7 +124,7 @@ def parse_amount(text: str) -> int:
 
 
 def format_amount(amount: int) -> str:
-    """Return base units as a plain decimal without trailing zeros: the inverse of `parse_amount`."""
+    """Return base units as a plain decimal without trailing zeros, as `parse_amount` reads."""
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), ONE)
     decimals = f"{rest:0{DECIMALS}d}".rstrip("0")

@@ -1,0 +1,203 @@
+"""The joint scenario set, and what LPs charge for bearing a book over it.
+
+LPs are one underwriter with exponential utility and risk tolerance beta. The certainty-equivalent
+charge for an open book n over one day is
+
+    U(n) = beta log sum_s p_s exp(sum_i n_i l_i(s) / beta),   l_i(s) = v_i(s) - sum_s p_s v_i(s)
+
+a convex potential with U(0) = 0: the cost function of a log market scoring rule whose securities
+are option payoffs. A trade pays a difference of U, so its cost does not depend on how it is split.
+
+A series moves with its own underlying only. Book losses are therefore kept per underlying and
+state of that underlying, shape (REGIMES, MOVES), and joined only inside the sums.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from amm.kernel import kernel
+from amm.perpetual import perpetual_value
+from amm.surface import FlatSurface, at_level, strike_vol
+
+Floats = npt.NDArray[np.float64]
+
+UNDERLYINGS = 2
+MOVES = 9
+REGIMES = 2
+DAYS = 365.0
+
+
+class Contract(NamedTuple):
+    """The terms of one series as the formulas need them."""
+
+    is_call: bool
+    strike: float
+    funding_period: float
+    discount_rate: float
+    carry: float
+    cap: float
+
+
+class ScenarioSet(NamedTuple):
+    """Moves of two underlyings over one day and their probabilities, in two regimes.
+
+    Attributes:
+        sigmas: Move of one underlying in daily standard deviations, shape (REGIMES, MOVES).
+        vol_factors: What the regime multiplies the vol level by, shape (REGIMES,).
+        joint: Probability of (regime, move of the first, move of the second); sums to 1.
+        marginal: Probability of (regime, move of either one); sums to 1.
+    """
+
+    sigmas: Floats
+    vol_factors: Floats
+    joint: Floats
+    marginal: Floats
+
+
+def scenario_set(
+    correlation: float = 0.8,
+    stress_probability: float = 0.1,
+    stress_move: float = 3.0,
+    stress_vol: float = 1.5,
+) -> ScenarioSet:
+    """Return the product grid z = -4 ... 4 with bivariate normal weights, renormalised."""
+    z = np.arange(MOVES, dtype=np.float64) - MOVES // 2
+    first, second = z[:, None], z[None, :]
+    exponent = first**2 - 2.0 * correlation * first * second + second**2
+    grid = np.exp(-exponent / (2.0 * (1.0 - correlation**2)))
+    grid /= grid.sum()
+    regimes = np.array([1.0 - stress_probability, stress_probability])
+    joint = regimes[:, None, None] * grid
+    return ScenarioSet(
+        sigmas=np.stack([z, stress_move * z]),
+        vol_factors=np.array([1.0, stress_vol]),
+        joint=joint,
+        marginal=joint.sum(axis=2),
+    )
+
+
+@kernel
+def contract_value(contract: Contract, index: float, surface: FlatSurface) -> float:
+    """Return the value per unit of notional at an index price in USD, on a surface."""
+    vol = strike_vol(surface, math.log(contract.strike / index))
+    return perpetual_value(
+        contract.is_call,
+        index / contract.strike,
+        vol,
+        contract.funding_period,
+        contract.discount_rate,
+        contract.carry,
+        contract.cap,
+    )
+
+
+@kernel
+def fill_losses(
+    scenarios: ScenarioSet, contract: Contract, index: float, surface: FlatSurface, losses: Floats
+) -> None:
+    """Fill `losses`, shape (REGIMES, MOVES), with the centred values l(s) of one series."""
+    daily = surface.level / math.sqrt(DAYS)
+    mean = 0.0
+    for regime in range(REGIMES):
+        shocked = at_level(surface, surface.level * scenarios.vol_factors[regime])
+        for move in range(MOVES):
+            moved = index * math.exp(scenarios.sigmas[regime, move] * daily)
+            value = contract_value(contract, moved, shocked)
+            losses[regime, move] = value
+            mean += scenarios.marginal[regime, move] * value
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            losses[regime, move] -= mean
+
+
+@kernel
+def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> float:
+    """Return U of an open book, in tokens; >= 0.
+
+    Args:
+        scenarios: The scenario set.
+        book: Losses of the book in tokens, shape (UNDERLYINGS, REGIMES, MOVES).
+        tolerance: beta, in tokens; > 0.
+    """
+    highest = max(0.0, book[0].max() + book[1].max())
+    excess = 0.0
+    for regime in range(REGIMES):
+        for first in range(MOVES):
+            for second in range(MOVES):
+                loss = book[0, regime, first] + book[1, regime, second]
+                probability = scenarios.joint[regime, first, second]
+                # Below exp(1) the sum is near 1, where only expm1 and log1p keep its digits.
+                if highest < tolerance:
+                    excess += probability * math.expm1(loss / tolerance)
+                else:
+                    excess += probability * math.exp((loss - highest) / tolerance)
+    if highest < tolerance:
+        return tolerance * math.log1p(excess)
+    return highest + tolerance * math.log(excess)
+
+
+@kernel
+def fill_weights(
+    scenarios: ScenarioSet, book: Floats, tolerance: float, own: int, weights: Floats
+) -> None:
+    """Fill the probabilities of one underlying's states, tilted by the book's losses.
+
+    A state counts by p exp(loss / beta): what hurts the book more weighs more.
+
+    Args:
+        scenarios: The scenario set.
+        book: Losses of the book in tokens, shape (UNDERLYINGS, REGIMES, MOVES).
+        tolerance: beta, in tokens; > 0.
+        own: Underlying whose states are wanted.
+        weights: Filled; shape (REGIMES, MOVES), sums to 1.
+    """
+    own_highest, other_highest = book[own].max(), book[1 - own].max()
+    total = 0.0
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            weights[regime, move] = 0.0
+        for other in range(MOVES):
+            by_other = math.exp((book[1 - own, regime, other] - other_highest) / tolerance)
+            for move in range(MOVES):
+                weights[regime, move] += scenarios.joint[regime, move, other] * by_other
+        for move in range(MOVES):
+            weights[regime, move] *= math.exp((book[own, regime, move] - own_highest) / tolerance)
+            total += weights[regime, move]
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            weights[regime, move] /= total
+
+
+@kernel
+def potential_change(weights: Floats, losses: Floats, notional: float, tolerance: float) -> float:
+    """Return U(n + notional) - U(n) in tokens, for either sign of `notional`.
+
+    With the tilted weights w of the book before the trade the difference is one sum without
+    cancellation: beta log1p(sum_s w_s expm1(notional l(s) / beta)).
+    """
+    excess = 0.0
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            excess += weights[regime, move] * math.expm1(
+                notional * losses[regime, move] / tolerance
+            )
+    return tolerance * math.log1p(excess)
+
+
+@kernel
+def stress_increases(
+    contract: Contract,
+    index: float,
+    surface: FlatSurface,
+    spot_move: float,
+    vol_factor: float,
+    increases: Floats,
+) -> None:
+    """Fill the value increase of one series in the base stress: index down, up; shape (2,)."""
+    value = contract_value(contract, index, surface)
+    shocked = at_level(surface, surface.level * vol_factor)
+    increases[0] = contract_value(contract, index * (1.0 - spot_move), shocked) - value
+    increases[1] = contract_value(contract, index * (1.0 + spot_move), shocked) - value

@@ -1,0 +1,1 @@
+"""Price paths to run the exchange on: replayed from history, or simulated."""

@@ -1,0 +1,289 @@
+"""Hourly price history from CSV files, walked minute by minute.
+
+Nothing read is trusted: a file that is not exactly what it should be is refused, with one line
+that says where and why. `docs/data.md` describes the files.
+"""
+
+import csv
+import gzip
+import io
+import itertools
+import math
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
+from sims.markets.path import PricePath
+
+COLUMNS = ("ts", "open", "high", "low", "close", "volume", "seg")
+GAP_MAX_MS = DAY_MS
+"""Exchanges go down for hours; a longer hole inside one segment is a mistake in the file."""
+PRICE_MAX = 1e9
+"""USD; far from what int64 holds in 1e-8 USD."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SYMBOL = re.compile(r"[A-Za-z0-9]{1,16}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,9}", re.ASCII)
+_MINUTES = HOUR_MS // MINUTE_MS
+_CORNERS = (0, 20, 39, 59)
+"""The minutes at which an hour passes its open, its extremes and its close."""
+
+Int64Array = npt.NDArray[np.int64]
+
+
+class HistoryError(ValueError):
+    """Price history that cannot be used; the message is one line naming the file and line."""
+
+
+class _LineError(ValueError):
+    """What is wrong with one line; which line, `_read_bars` knows."""
+
+
+class _Stretch(NamedTuple):
+    """Hours of one `seg`, from the first to the end of the last."""
+
+    seg: int
+    first_ms: int
+    end_ms: int
+
+
+class _Bars(NamedTuple):
+    """The hours of one symbol that overlap the range asked for."""
+
+    hours_ms: Int64Array
+    corners_e8: Int64Array
+    """Shape (hours, 4): the prices at `_CORNERS`."""
+    stretch: Int64Array
+    """Shape (hours,): which unbroken stretch of the file each hour belongs to."""
+
+
+def read_path(
+    folder: Path, symbols: Sequence[str], start_ms: int, end_ms: int, warmup_days: int = 60
+) -> PricePath:
+    """Return the minutes from `start_ms` to before `end_ms`, after those that warm up.
+
+    Args:
+        folder: Holds `{SYMBOL}_1h.csv` or `.csv.gz`, itself or in its folder `crypto`.
+        symbols: One column of the path each.
+        start_ms: When the exchange opens.
+        end_ms: When the path ends; exclusive.
+        warmup_days: At most so many days before `start_ms` are read as well, as far back as the
+            history of every symbol is unbroken.
+
+    Raises:
+        HistoryError: For a file that is missing, damaged or not as described, and for a range
+            that it does not cover.
+    """
+    if end_ms <= start_ms:
+        raise HistoryError(f"the range ends at {_iso(end_ms)}, not after {_iso(start_ms)}")
+    if not symbols or len(set(symbols)) != len(symbols):
+        raise HistoryError("symbols must be named, each once")
+    if warmup_days < 0:
+        raise HistoryError(f"{warmup_days} days of warm-up: must not be negative")
+    first_ms = start_ms - warmup_days * DAY_MS
+    bars = [_read_bars(_find(folder, symbol), first_ms, start_ms, end_ms) for symbol in symbols]
+    hours_ms = np.unique(np.concatenate([one.hours_ms for one in bars]))
+    minutes = np.arange(_MINUTES, dtype=np.int64)
+    times_ms = (hours_ms[:, None] + MINUTE_MS * minutes).ravel()
+    segment = np.repeat(_segments(hours_ms, bars), _MINUTES)
+    prices_e8 = np.zeros((hours_ms.size, _MINUTES, len(bars)), dtype=np.int64)
+    for column, one in enumerate(bars):
+        prices_e8[np.searchsorted(hours_ms, one.hours_ms), :, column] = _walk(one.corners_e8)
+
+    start = int(np.searchsorted(times_ms, start_ms))
+    end = int(np.searchsorted(times_ms, end_ms))
+    if start == end:
+        raise HistoryError(f"no prices from {_iso(start_ms)} to {_iso(end_ms)}: an outage")
+    first = max(
+        int(np.searchsorted(times_ms, first_ms)), int(np.searchsorted(segment, segment[start]))
+    )
+    return PricePath(
+        symbols=tuple(symbols),
+        times_ms=times_ms[first:end],
+        prices_e8=prices_e8.reshape(-1, len(bars))[first:end],
+        segment=segment[first:end] - segment[first],
+        start=start - first,
+    )
+
+
+def _iso(time_ms: int) -> str:
+    try:
+        return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%MZ")
+    except OverflowError:
+        return f"{time_ms} ms"
+
+
+def _find(folder: Path, symbol: str) -> Path:
+    """Return the one file that holds the hours of `symbol`."""
+    if not _SYMBOL.fullmatch(symbol):
+        raise HistoryError(f"{symbol!r} is not a symbol")
+    if not folder.is_dir():
+        raise HistoryError(f"{folder}: no such folder")
+    names = (f"{symbol}_1h.csv.gz", f"{symbol}_1h.csv")
+    places = [place / name for place in (folder, folder / "crypto") for name in names]
+    found = [path for path in places if path.is_file()]
+    if not found:
+        raise HistoryError(f"{folder}: has no {names[1]} or {names[0]}, nor has its folder crypto")
+    if len(found) > 1:
+        raise HistoryError(f"{found[0]} and {found[1]} both exist: which is right?")
+    return found[0]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise HistoryError(f"{path}: damaged or truncated gzip") from error
+    except OSError as error:
+        raise HistoryError(f"{path}: {error.strerror or error}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise HistoryError(f"{path}, line {line}: not UTF-8") from error
+
+
+def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield (line, cells in the order of `COLUMNS`) for every line below the header."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise HistoryError(f"{path}, line 1: no column {', '.join(missing)}")
+        if len(set(header)) != len(header):
+            raise HistoryError(f"{path}, line 1: two columns have the same name")
+        in_order = itemgetter(*map(header.index, COLUMNS))
+        for cells in reader:
+            line = reader.line_num
+            if len(cells) != len(header):
+                raise HistoryError(
+                    f"{path}, line {line}: {len(cells)} cells under {len(header)} columns"
+                )
+            yield line, in_order(cells)
+    except csv.Error as error:
+        raise HistoryError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _read_hour(text: str) -> int:
+    if not _TIME.fullmatch(text):
+        raise _LineError(f"ts {text!r} is not a time such as 2024-01-31T13:00:00Z")
+    try:
+        hour_ms = (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+    except ValueError as error:
+        raise _LineError(f"ts {text} is no time there ever was: {error}") from error
+    if hour_ms % HOUR_MS:
+        raise _LineError(f"ts {text} is not on the hour")
+    return hour_ms
+
+
+def _read_number(name: str, text: str) -> float:
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise _LineError(f"{name} {text!r} is not a finite number")
+    return number
+
+
+def _read_corners(cells: tuple[str, ...]) -> tuple[int, int, int, int]:
+    """Return the four prices of an hour in 1e-8 USD, in the order they are walked."""
+    prices = []
+    for name, text in zip(COLUMNS[1:5], cells[1:5], strict=True):
+        price = _read_number(name, text)
+        if price > PRICE_MAX:
+            raise _LineError(f"{name} {text} is more than 1e9 USD")
+        prices.append(round(price * ONE))
+        if prices[-1] <= 0:
+            raise _LineError(f"{name} {text} is not a positive price")
+    if _read_number("volume", cells[5]) < 0:
+        raise _LineError(f"volume {cells[5]} is negative")
+    opened, high, low, closed = prices
+    if low > min(opened, closed):
+        raise _LineError(f"low {cells[3]} is above open or close")
+    if high < max(opened, closed):
+        raise _LineError(f"high {cells[2]} is below open or close")
+    return (opened, high, low, closed) if closed < opened else (opened, low, high, closed)
+
+
+def _extend(stretches: list[_Stretch], hour_ms: int, seg_text: str) -> None:
+    """Add the hour to the last stretch, or begin a new one where `seg` changes."""
+    if not _INTEGER.fullmatch(seg_text):
+        raise _LineError(f"seg {seg_text!r} is not an integer")
+    seg, first_ms = int(seg_text), hour_ms
+    if stretches:
+        last = stretches[-1]
+        if hour_ms < last.end_ms:
+            raise _LineError(f"ts {_iso(hour_ms)} is not after the line before")
+        if seg == last.seg:
+            if hour_ms - last.end_ms > GAP_MAX_MS:
+                gap = f"nothing from {_iso(last.end_ms)} to {_iso(hour_ms)}"
+                raise _LineError(f"{gap}, yet seg is still {seg}")
+            first_ms = last.first_ms
+            stretches.pop()
+    stretches.append(_Stretch(seg, first_ms, hour_ms + HOUR_MS))
+
+
+def _read_bars(path: Path, first_ms: int, start_ms: int, end_ms: int) -> _Bars:
+    """Check every time of the file and read the prices of the hours in the range."""
+    stretches: list[_Stretch] = []
+    hours: list[tuple[int, int]] = []
+    corners: list[tuple[int, int, int, int]] = []
+    for line, cells in _rows(path):
+        try:
+            hour_ms = _read_hour(cells[0])
+            _extend(stretches, hour_ms, cells[6])
+            if first_ms < hour_ms + HOUR_MS and hour_ms < end_ms:
+                hours.append((hour_ms, len(stretches)))
+                corners.append(_read_corners(cells))
+        except _LineError as error:
+            raise HistoryError(f"{path}, line {line}: {error}") from error
+    _check_cover(path, stretches, start_ms, end_ms)
+    table = np.array(hours, dtype=np.int64).reshape(-1, 2)
+    return _Bars(table[:, 0], np.array(corners, dtype=np.int64).reshape(-1, 4), table[:, 1])
+
+
+def _check_cover(path: Path, stretches: list[_Stretch], start_ms: int, end_ms: int) -> None:
+    """Refuse a range that begins or ends where the file has nothing."""
+    if not stretches:
+        raise HistoryError(f"{path}, line 2: no prices below the header")
+    begins = any(one.first_ms <= start_ms < one.end_ms for one in stretches)
+    ends = any(one.first_ms < end_ms <= one.end_ms for one in stretches)
+    if not (begins and ends):
+        covered = ", ".join(f"{_iso(one.first_ms)} to {_iso(one.end_ms)}" for one in stretches)
+        raise HistoryError(
+            f"{path}: {_iso(start_ms)} to {_iso(end_ms)} is not covered, only {covered}"
+        )
+
+
+def _segments(hours_ms: Int64Array, bars: Sequence[_Bars]) -> Int64Array:
+    """Number the rows so that a break in the history of any symbol is a break of the path."""
+    broken = np.zeros(hours_ms.size, dtype=bool)
+    for one in bars:
+        if one.hours_ms.size == 0:
+            continue  # an outage of its exchange over the whole range
+        # Before its first hour a symbol has nothing to break; between hours the last one counts.
+        latest = np.maximum(np.searchsorted(one.hours_ms, hours_ms, side="right") - 1, 0)
+        broken[1:] |= np.diff(one.stretch[latest]) != 0
+    return np.cumsum(broken, dtype=np.int64)
+
+
+def _walk(corners_e8: Int64Array) -> Int64Array:
+    """Return the prices of each minute, shape (hours, 60): straight lines between the corners."""
+    walked_e8 = np.empty((corners_e8.shape[0], _MINUTES), dtype=np.int64)
+    for leg, (begin, end) in enumerate(itertools.pairwise(_CORNERS)):
+        from_e8, to_e8 = corners_e8[:, leg, None], corners_e8[:, leg + 1, None]
+        done = np.arange(end - begin + 1, dtype=np.int64)
+        walked_e8[:, begin : end + 1] = from_e8 + (to_e8 - from_e8) * done // (end - begin)
+    return walked_e8

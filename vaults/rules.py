@@ -1,0 +1,116 @@
+"""The rules of one token in the form the kernels read."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from amm.kernel import kernel
+from amm.oracle import buy_vol_e9, is_fresh, sell_vol_e9
+from amm.quote import IndexQuality, QuoteRules
+from amm.scenarios import Contract, ScenarioSet, scenario_set
+from amm.surface import FlatSurface
+from amm.units import ONE, PPM, YEAR_MS
+from vaults.market import Market
+from vaults.params import Parameters, Terms, validate_parameters, validate_terms
+from vaults.state import Records, record, record_type
+
+E9 = 1e9
+
+
+class Rules(NamedTuple):
+    """Parameters (one record), terms (one record per underlying) and the scenario set."""
+
+    parameters: Records
+    terms: Records
+    scenarios: ScenarioSet
+
+
+def make_rules(parameters: Parameters, terms: tuple[Terms, ...]) -> Rules:
+    """Return validated rules; raises `ParameterError` for what cannot be."""
+    validate_parameters(parameters)
+    rows = [tuple(validate_terms(each)) for each in terms]
+    return Rules(
+        parameters=record(parameters),
+        terms=np.array(rows, dtype=record_type(Terms)).view(np.recarray),
+        scenarios=scenario_set(),
+    )
+
+
+@kernel
+def index_of(market: Market, underlying: int) -> float:
+    """Return the index price in USD."""
+    return float(market.oracle[underlying].index_e8) / ONE
+
+
+@kernel
+def mark_surface(market: Market, underlying: int) -> FlatSurface:
+    """Return the surface marks and scenarios use."""
+    return FlatSurface(market.oracle[underlying].mark_vol_e9 / E9)
+
+
+@kernel
+def buy_surface(market: Market, underlying: int) -> FlatSurface:
+    """Return the surface buyers pay at: a re-mark that is known to come cannot be bought before."""
+    return FlatSurface(buy_vol_e9(market.oracle[underlying], market.rules[0]) / E9)
+
+
+@kernel
+def sell_surface(market: Market, underlying: int) -> FlatSurface:
+    """Return the surface sellers receive at."""
+    return FlatSurface(sell_vol_e9(market.oracle[underlying]) / E9)
+
+
+@kernel
+def mark_is_fresh(market: Market, underlying: int, now_ms: int) -> bool:
+    """Whether an underlying can be traded now."""
+    return is_fresh(market.oracle[underlying], now_ms, market.rules[0])
+
+
+@kernel
+def index_quality(market: Market, underlying: int, now_ms: int) -> IndexQuality:
+    """Return how well the index is known now."""
+    oracle = market.oracle[underlying]
+    return IndexQuality(
+        now_ms - oracle.index_ms,
+        float(oracle.confidence_e8) / oracle.index_e8,
+        (oracle.variance_5m_e12 / 1e12) ** 0.5,
+    )
+
+
+@kernel
+def quote_rules(rules: Rules) -> QuoteRules:
+    """Return the spread and fee schedule."""
+    parameters = rules.parameters[0]
+    return QuoteRules(
+        parameters.stale_sigmas,
+        parameters.spread_floor,
+        parameters.vol_spread,
+        parameters.correlation_spread,
+        parameters.fee,
+        parameters.fee_of_value,
+    )
+
+
+@kernel
+def make_contract(
+    rules: Rules,
+    market: Market,
+    underlying: int,
+    is_call: bool,
+    strike_e8: int,
+    cap_ppm: int,
+    funding_period_ms: int,
+    discount_rate_e9: int,
+) -> Contract:
+    """Return a series' terms as the formulas need them; the quanto term is part of the carry."""
+    terms = rules.terms[underlying]
+    underlying_vol = market.oracle[underlying].mark_vol_e9 / E9
+    quanto = terms.correlation * underlying_vol * rules.parameters[0].token_vol
+    return Contract(
+        is_call,
+        float(strike_e8) / ONE,
+        funding_period_ms / YEAR_MS,
+        discount_rate_e9 / E9,
+        terms.funding_carry_e9 / E9 + quanto,
+        cap_ppm / PPM,
+    )

@@ -1,0 +1,235 @@
+"""The state of one token: everything a command can read or change, as arrays of integers.
+
+Rows are structured arrays whose fields are the annotations of the classes here. What is derived
+from marks (`SeriesMark`, `losses`, `stress`) can be recomputed at any time and is never stored.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from amm.scenarios import MOVES, REGIMES, UNDERLYINGS
+
+Records = Any
+"""A structured array: its fields have no static types."""
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+NONE = -1
+"""No row: the end of a list."""
+MOVE_WIDTH = 6
+VEST_LOTS = 8
+
+
+class PoolRow(NamedTuple):
+    """Both pools of one token; the buckets of custody come first.
+
+    custody = main + insurance + balances + escrow_main + escrow_insurance + fees + pending
+    """
+
+    main: int = 0
+    insurance: int = 0
+    balances: int = 0
+    escrow_main: int = 0
+    escrow_insurance: int = 0
+    fees: int = 0
+    pending: int = 0
+    custody: int = 0
+    main_shares: int = 0
+    insurance_shares: int = 0
+    main_seed_shares: int = 0
+    insurance_seed_shares: int = 0
+    locked: int = 0
+    live_series: int = 0
+    impact_refundable: int = 0
+    advances: int = 0
+    nav_reference: int = 0
+    phi_ppm: int = 0
+    flushes: int = 0
+    next_flush_ms: int = 0
+    rent_doubled: int = 0
+    cover_insurance: int = 0
+    cover_nav: int = 0
+    peak_insurance: int = 0
+    peak_shares: int = 0
+    account_count: int = 0
+    series_count: int = 0
+    position_count: int = 0
+    position_free: int = NONE
+    position_id: int = 0
+    request_count: int = 0
+    now_ms: int = 0
+
+
+class BookRow(NamedTuple):
+    """One underlying's part of a token: what was sampled at its last tick."""
+
+    tick_ms: int = 0
+    ticks: int = 0
+    rent_e15: int = 0
+
+
+class SeriesRow(NamedTuple):
+    """One series: its terms, fixed for life, and the premium index of all its positions.
+
+    `tick_index_e15` is the index at the last tick; between ticks the index is read from there, so
+    it does not depend on how often it was looked at. `remainder_e15` carries the fraction of a
+    base unit that the receivable has not counted yet.
+    """
+
+    underlying: int
+    is_call: int
+    strike_e8: int
+    cap_ppm: int
+    funding_period_ms: int
+    discount_rate_e9: int
+    open_notional: int = 0
+    locked: int = 0
+    index_e15: int = 0
+    tick_index_e15: int = 0
+    remainder_e15: int = 0
+    receivable: int = 0
+    first_position: int = NONE
+
+
+class SeriesMark(NamedTuple):
+    """What the last marks say of a series; derived, per unit of notional.
+
+    `least_key_e15` is a lower bound of its positions' keys: none is due below it.
+    """
+
+    value: float = 0.0
+    rate_e15: int = 0
+    rent_e15: int = 0
+    value_median: float = 0.0
+    value_low: float = 0.0
+    value_high: float = 0.0
+    valued_ticks: int = NONE
+    least_key_e15: int = 0
+
+
+class AccountRow(NamedTuple):
+    """What one account holds of this token; what is escrowed stands in its requests."""
+
+    account_id: int
+    balance: int = 0
+    main_shares: int = 0
+    insurance_shares: int = 0
+    first_position: int = NONE
+
+
+class PositionRow(NamedTuple):
+    """Notional of one series held by one account.
+
+    `entry_index_e15` is the premium index of its last settlement, `allowance` what of the
+    account's balance stands behind its premium, `key_e15` the index up to which that lasts.
+    """
+
+    position_id: int
+    account: int
+    series: int
+    notional: int = 0
+    entry_index_e15: int = 0
+    impact_paid: int = 0
+    self_funding: int = 0
+    allowance: int = 0
+    key_e15: int = 0
+    next_in_series: int = NONE
+    previous_in_series: int = NONE
+    next_in_account: int = NONE
+    previous_in_account: int = NONE
+
+
+class RequestRow(NamedTuple):
+    """A deposit (tokens) or redemption (shares) waiting for a flush; `amount` is what is open."""
+
+    account: int
+    kind: int
+    amount: int
+    min_out: int
+    created_ms: int
+    flush: int
+    filled: int = 0
+    paid: int = 0
+    status: int = 0
+
+
+class State(NamedTuple):
+    """One token. `log` receives every move of the running command; see `vaults.moves`."""
+
+    pool: Records
+    books: Records
+    series: Records
+    marks: Records
+    losses: Floats
+    stress: Floats
+    accounts: Records
+    positions: Records
+    requests: Records
+    vesting: Ints
+    flows: Ints
+    log: Ints
+    log_count: Ints
+
+
+def record_type(row: type[Any]) -> np.dtype[Any]:
+    """Return the structured type of a row: int64 for `int`, float64 for `float`."""
+    kinds = {int: np.int64, float: np.float64}
+    return np.dtype([(name, kinds[kind]) for name, kind in row.__annotations__.items()])
+
+
+def records(row: type[Any], count: int) -> Records:
+    """Return `count` zeroed records of a row type."""
+    return np.zeros(count, dtype=record_type(row)).view(np.recarray)
+
+
+def record(values: Any) -> Records:
+    """Return one record, as an array of length one, holding the values of a row."""
+    return np.array([tuple(values)], dtype=record_type(type(values))).view(np.recarray)
+
+
+def empty_state(flow_count: int, capacity: int = 64) -> State:
+    """Return a token with nothing in it and room for `capacity` rows of each kind."""
+    return State(
+        pool=record(PoolRow()),
+        books=records(BookRow, UNDERLYINGS),
+        series=records(SeriesRow, capacity),
+        marks=records(SeriesMark, capacity),
+        losses=np.zeros((capacity, REGIMES, MOVES)),
+        stress=np.zeros((capacity, 2)),
+        accounts=records(AccountRow, capacity),
+        positions=records(PositionRow, capacity),
+        requests=records(RequestRow, capacity),
+        vesting=np.zeros((VEST_LOTS, 2), dtype=np.int64),
+        flows=np.zeros(flow_count, dtype=np.int64),
+        log=np.zeros((1024, MOVE_WIDTH), dtype=np.int64),
+        log_count=np.zeros(1, dtype=np.int64),
+    )
+
+
+def _room(array: Any, needed: int) -> Any:
+    """Return the array, or one of twice the size with the same rows where there is no room."""
+    if needed <= array.shape[0]:
+        return array
+    larger = np.zeros((max(needed, 2 * array.shape[0]), *array.shape[1:]), dtype=array.dtype)
+    larger[: array.shape[0]] = array
+    return larger.view(type(array))
+
+
+def with_room(state: State) -> State:
+    """Return the state with room for one command more: a row of each kind and all its moves."""
+    pool = state.pool[0]
+    moves = 512 + 8 * (int(pool.position_count) + int(pool.request_count)) + 2 * int(
+        pool.series_count
+    )
+    return state._replace(
+        series=_room(state.series, pool.series_count + 1),
+        marks=_room(state.marks, pool.series_count + 1),
+        losses=_room(state.losses, pool.series_count + 1),
+        stress=_room(state.stress, pool.series_count + 1),
+        accounts=_room(state.accounts, pool.account_count + 1),
+        positions=_room(state.positions, pool.position_count + 1),
+        requests=_room(state.requests, pool.request_count + 1),
+        log=_room(state.log, moves),
+    )
