@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import types
+from numba.core import config, types
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+_INTERPRETED = bool(getattr(config, "DISABLE_JIT", False))
 
 CACHES_KEPT = 4
 """Machine code of this many versions of the sources stays on disk."""
@@ -38,10 +40,10 @@ def _use_cache_folder() -> None:
     by_age = sorted((path for path in home.iterdir() if path.is_dir()), key=os.path.getmtime)
     for old in by_age[:-CACHES_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    numba.config.CACHE_DIR = str(folder)
+    config.CACHE_DIR = str(folder)
 
 
-if "NUMBA_CACHE_DIR" not in os.environ and not numba.config.DISABLE_JIT:
+if "NUMBA_CACHE_DIR" not in os.environ and not _INTERPRETED:
     _use_cache_folder()
 
 
@@ -56,7 +58,8 @@ def _ignore_literals(dispatcher: Any) -> None:
 
     def fold_plain(args: tuple[Any, ...], kws: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         signature, folded = fold(args, kws)
-        return signature, tuple(types.unliteral(each) for each in folded)
+        unliteral: Any = types.unliteral
+        return signature, tuple(unliteral(each) for each in folded)
 
     compiler.fold_argument_types = fold_plain
 
@@ -66,8 +69,13 @@ def kernel(function: Function) -> Function:
 
     It runs without the GIL, so threads can share the paths of a simulation. Not used, and why:
     `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
+    A function with a leading underscore can be called by kernels only: it gets no wrapper for
+    Python, which takes as long to compile as itself.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-    if not numba.config.DISABLE_JIT:
+    internal = function.__name__.startswith("_")
+    compiled = numba.njit(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=internal)(
+        function
+    )
+    if not _INTERPRETED:
         _ignore_literals(compiled)
     return cast("Function", compiled)

@@ -178,9 +178,7 @@ def _oldest_flush(state: State, rules: Rules, kind: int, after: int) -> int:
 
 
 @kernel
-def _gross_of(
-    state: State, rules: Rules, kind: int, flush: int, supply: int, nav: int
-) -> int:
+def _gross_of(state: State, rules: Rules, kind: int, flush: int, supply: int, nav: int) -> int:
     """Return what the eligible redemptions of one flush (or of all: NONE) are worth."""
     gross = 0
     for slot in range(state.pool[0].request_count):

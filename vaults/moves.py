@@ -474,9 +474,7 @@ def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> No
 
 
 @kernel
-def post(
-    state: State, kind: int, a: int, b: int, c: int, d: int, e: int
-) -> None:
+def post(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> None:
     """Apply a move and write it to the log of the running command."""
     count = state.log_count[0]
     assert count < state.log.shape[0]

@@ -86,7 +86,9 @@ def reserve_of(state: State, account: int, duration_ms: int) -> int:
     slot = state.accounts[account].first_position
     while slot != NONE:
         position = state.positions[slot]
-        reserve += premium_for(position.notional, state.marks[position.series].rate_e15, duration_ms)
+        reserve += premium_for(
+            position.notional, state.marks[position.series].rate_e15, duration_ms
+        )
         slot = position.next_in_account
     return reserve
 

@@ -165,9 +165,7 @@ def long_waiting_shares(state: State, rules: Rules) -> int:
 @kernel
 def rent_doubles(state: State, rules: Rules) -> bool:
     """Whether enough redemptions have waited long enough to double rent."""
-    share = mul_div_up(
-        state.pool[0].main_shares, rules.parameters[0].rent_double_share_ppm, PPM
-    )
+    share = mul_div_up(state.pool[0].main_shares, rules.parameters[0].rent_double_share_ppm, PPM)
     return 0 < share <= long_waiting_shares(state, rules)
 
 

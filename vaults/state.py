@@ -220,8 +220,8 @@ def _room(array: Any, needed: int) -> Any:
 def with_room(state: State) -> State:
     """Return the state with room for one command more: a row of each kind and all its moves."""
     pool = state.pool[0]
-    moves = 512 + 8 * (int(pool.position_count) + int(pool.request_count)) + 2 * int(
-        pool.series_count
+    moves = (
+        512 + 8 * (int(pool.position_count) + int(pool.request_count)) + 2 * int(pool.series_count)
     )
     return state._replace(
         series=_room(state.series, pool.series_count + 1),

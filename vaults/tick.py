@@ -233,9 +233,7 @@ def tick(state: State, rules: Rules, market: Market, underlying: int, now_ms: in
 
 
 @kernel
-def check(
-    state: State, rules: Rules, market: Market, position_slot: int, now_ms: int
-) -> Refusal:
+def check(state: State, rules: Rules, market: Market, position_slot: int, now_ms: int) -> Refusal:
     """Settle the account of one due position between ticks; sell what self-funding needs."""
     if not 0 <= position_slot < state.pool[0].position_count:
         return Refusal(_POSITION_UNKNOWN, 0, position_slot)

@@ -441,9 +441,7 @@ def open_position(
     refusal = _check_order(rules, market, account, underlying, strike_e8, notional, now_ms)
     if refusal.code != _NONE:
         return Fill(refusal, 0, 0, 0, 0)
-    opening = price_opening(
-        state, rules, market, underlying, is_call, strike_e8, notional, now_ms
-    )
+    opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
     refusal = _check_limits(state, rules, account, opening, notional)
     if refusal.code == _NONE:
         refusal = _check_backing(state, rules, market, underlying, opening, notional, now_ms)
