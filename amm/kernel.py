@@ -40,7 +40,7 @@ def _use_cache_folder() -> None:
     by_age = sorted((path for path in home.iterdir() if path.is_dir()), key=os.path.getmtime)
     for old in by_age[:-CACHES_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    config.CACHE_DIR = str(folder)
+    config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
 
 
 if "NUMBA_CACHE_DIR" not in os.environ and not _INTERPRETED:
@@ -73,9 +73,10 @@ def kernel(function: Function) -> Function:
     Python, which takes as long to compile as itself.
     """
     internal = function.__name__.startswith("_")
-    compiled = numba.njit(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=internal)(
-        function
-    )
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
+    if internal:
+        options["no_cpython_wrapper"] = True
+    compiled = numba.njit(**options)(function)
     if not _INTERPRETED:
         _ignore_literals(compiled)
     return cast("Function", compiled)

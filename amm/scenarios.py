@@ -141,50 +141,69 @@ def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> fl
 
 @kernel
 def fill_weights(
-    scenarios: ScenarioSet, book: Floats, tolerance: float, own: int, weights: Floats
+    scenarios: ScenarioSet, book: Floats, tolerance: float, own: int, log_weights: Floats
 ) -> None:
-    """Fill the probabilities of one underlying's states, tilted by the book's losses.
+    """Fill log probabilities of one underlying's states, tilted by the book's losses.
 
-    A state counts by p exp(loss / beta): what hurts the book more weighs more.
+    A state counts by p exp(loss / beta): what hurts the book more weighs more. Logarithms, because
+    a book that has outgrown the pool spans more than a float can.
 
     Args:
         scenarios: The scenario set.
         book: Losses of the book in tokens, shape (UNDERLYINGS, REGIMES, MOVES).
         tolerance: beta, in tokens; > 0.
         own: Underlying whose states are wanted.
-        weights: Filled; shape (REGIMES, MOVES), sums to 1.
+        log_weights: Filled; shape (REGIMES, MOVES), their exponentials sum to 1.
     """
-    own_highest, other_highest = book[own].max(), book[1 - own].max()
+    other_highest = book[1 - own].max()
+    highest = -math.inf
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            joined = 0.0
+            for other in range(MOVES):
+                by_other = math.exp((book[1 - own, regime, other] - other_highest) / tolerance)
+                joined += scenarios.joint[regime, move, other] * by_other
+            tilt = (book[own, regime, move] + other_highest) / tolerance
+            log_weights[regime, move] = math.log(joined) + tilt if joined > 0.0 else -math.inf
+            highest = max(highest, log_weights[regime, move])
     total = 0.0
     for regime in range(REGIMES):
         for move in range(MOVES):
-            weights[regime, move] = 0.0
-        for other in range(MOVES):
-            by_other = math.exp((book[1 - own, regime, other] - other_highest) / tolerance)
-            for move in range(MOVES):
-                weights[regime, move] += scenarios.joint[regime, move, other] * by_other
-        for move in range(MOVES):
-            weights[regime, move] *= math.exp((book[own, regime, move] - own_highest) / tolerance)
-            total += weights[regime, move]
+            total += math.exp(log_weights[regime, move] - highest)
     for regime in range(REGIMES):
         for move in range(MOVES):
-            weights[regime, move] /= total
+            log_weights[regime, move] -= highest + math.log(total)
 
 
 @kernel
-def potential_change(weights: Floats, losses: Floats, notional: float, tolerance: float) -> float:
-    """Return U(n + notional) - U(n) in tokens, for either sign of `notional`.
+def potential_change(
+    log_weights: Floats, losses: Floats, notional: float, tolerance: float
+) -> float:
+    """Return U(n + notional) - U(n) in tokens, for either sign of `notional`; finite.
 
     With the tilted weights w of the book before the trade the difference is one sum without
-    cancellation: beta log1p(sum_s w_s expm1(notional l(s) / beta)).
+    cancellation, beta log1p(sum_s w_s expm1(notional l(s) / beta)); where a term would be large it
+    is taken relative to the largest.
     """
+    largest = -math.inf
+    growth_max = 0.0
     excess = 0.0
     for regime in range(REGIMES):
         for move in range(MOVES):
-            excess += weights[regime, move] * math.expm1(
-                notional * losses[regime, move] / tolerance
-            )
-    return tolerance * math.log1p(excess)
+            growth = notional * losses[regime, move] / tolerance
+            growth_max = max(growth_max, abs(growth))
+            largest = max(largest, log_weights[regime, move] + growth)
+    if growth_max < 1.0:
+        for regime in range(REGIMES):
+            for move in range(MOVES):
+                growth = notional * losses[regime, move] / tolerance
+                excess += math.exp(log_weights[regime, move]) * math.expm1(growth)
+        return tolerance * math.log1p(excess)
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            growth = notional * losses[regime, move] / tolerance
+            excess += math.exp(log_weights[regime, move] + growth - largest)
+    return tolerance * (largest + math.log(excess))
 
 
 @kernel

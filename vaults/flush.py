@@ -7,6 +7,8 @@ redemptions cannot take now keeps its place: oldest flush first, pro rata within
 
 from typing import NamedTuple
 
+import numpy as np
+
 from amm.kernel import kernel
 from amm.scenarios import UNDERLYINGS
 from amm.units import AMOUNT_MAX, PPM, mul_div_down, mul_div_up, units_up
@@ -39,6 +41,7 @@ _CLOCK = Move.CLOCK.value
 _SHARES = Move.SHARES.value
 _FILL = Move.FILL.value
 _FLUSH = Move.FLUSH.value
+_CUTOFF = Move.CUTOFF.value
 _COVER = Move.COVER.value
 _COUNT = Move.COUNT.value
 _OUTSIDE = Bucket.OUTSIDE.value
@@ -64,12 +67,45 @@ NO_FLUSH = 2**62
 
 
 class Flushed(NamedTuple):
-    """What a flush did: `done` is 0 where it was postponed; the NAV and supply it priced with."""
+    """What a flush did; `done` is 0 where it was postponed.
+
+    NAV and main shares are given as they were priced with, and after LPs have come and gone at
+    the same marks.
+    """
 
     refusal: Refusal
     done: int
     nav: Nav
     main_shares: int
+    nav_after: Nav
+    main_shares_after: int
+
+
+@kernel
+def _schedule(
+    state: State,
+    rules: Rules,
+    now_ms: int,
+    done: int,
+    reference: int,
+    phi_ppm: int,
+    doubled: int,
+) -> None:
+    """Set when the next flush and its cut-off are; with one done, also its results."""
+    next_ms = next_flush(rules.parameters[0], now_ms)
+    post(state, _FLUSH, next_ms, done, reference, phi_ppm, doubled)
+    post(state, _CUTOFF, next_ms - rules.parameters[0].cutoff_ms, 0, 0, 0, 0)
+
+
+@kernel
+def _allot_requesters(state: State) -> None:
+    """Divide the balance of every account that has ever asked, once."""
+    asked = np.zeros(state.pool[0].account_count, dtype=np.bool_)
+    for slot in range(state.pool[0].request_count):
+        asked[state.requests[slot].account] = True
+    for account in range(asked.shape[0]):
+        if asked[account]:
+            allot(state, account)
 
 
 @kernel
@@ -81,7 +117,7 @@ def list_token(state: State, rules: Rules, now_ms: int) -> Refusal:
     transfer(state, _OUTSIDE, _INSURANCE, NONE, parameters.seed, _SEED)
     post(state, _SHARES, MAIN_POOL, NONE, parameters.seed, 0, 0)
     post(state, _SHARES, INSURANCE_POOL, NONE, parameters.seed, 0, 0)
-    post(state, _FLUSH, next_flush(parameters, now_ms), 0, 0, 0, 0)
+    _schedule(state, rules, now_ms, 0, 0, 0, 0)
     post(state, _COVER, 1, parameters.seed, 0, 0, 0)
     return accepted()
 
@@ -201,7 +237,6 @@ def _redeem(
     post(state, _SHARES, pool_of(kind), QUEUE, -shares, 0, 0)
     settle_account(state, rules, account, now_ms)
     transfer(state, bucket, _BALANCES, account, paid, _REDEMPTION)
-    allot(state, account)
     if paid < gross:
         post(state, _COUNT, _EXIT_FEE, gross - paid, 0, 0, 0)
     status = _FILLED if shares == asked.amount else _OPEN
@@ -298,21 +333,24 @@ def flush(state: State, rules: Rules, market: Market, now_ms: int) -> Flushed:
     pool = state.pool[0]
     nothing = Nav(0, 0, 0)
     if now_ms < pool.next_flush_ms:
-        return Flushed(Refusal(_NOT_DUE, pool.next_flush_ms, now_ms), 0, nothing, 0)
+        return Flushed(Refusal(_NOT_DUE, pool.next_flush_ms, now_ms), 0, nothing, 0, nothing, 0)
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     if not marks_are_good(state, rules, market, now_ms):
         post(state, _FLUSH, now_ms + parameters.postpone_ms, 0, 0, 0, 0)
-        return Flushed(accepted(), 0, nothing, 0)
+        # Half the time to take a request back, half to watch the marks.
+        post(state, _CUTOFF, now_ms + parameters.postpone_ms // 2, 0, 0, 0, 0)
+        return Flushed(accepted(), 0, nothing, 0, nothing, 0)
     nav = net_asset_value(state, rules, market, now_ms)
     supply = int(pool.main_shares)
     stress = units_up(min(base_stress(state, NONE, state.stress[0], 0), float(AMOUNT_MAX)))
     _flush_main(state, rules, nav, stress, now_ms)
     _flush_insurance(state, rules, now_ms)
+    _allot_requesters(state)
     after = net_asset_value(state, rules, market, now_ms)
     new_period = (pool.flushes + 1) % parameters.cover_period_flushes == 0
     post(state, _COVER, int(new_period), after.mid, 0, 0, 0)
     phi_ppm = cover_price_ppm(state, rules, stress)
     doubled = int(rent_doubles(state, rules))
     reference = max(after.mid, 0)
-    post(state, _FLUSH, next_flush(parameters, now_ms), 1, reference, phi_ppm, doubled)
-    return Flushed(accepted(), 1, nav, supply)
+    _schedule(state, rules, now_ms, 1, reference, phi_ppm, doubled)
+    return Flushed(accepted(), 1, nav, supply, after, int(pool.main_shares))

@@ -34,7 +34,7 @@ from vaults.moves import Bucket, Flow, Move, RequestKind, RequestStatus, lock_of
 from vaults.nav import net_asset_value
 from vaults.params import Parameters, Terms
 from vaults.rules import Rules
-from vaults.state import NONE, State
+from vaults.state import NONE, STORED, State, words_in_use
 
 _TRANSFER = Move.TRANSFER.value
 _OUTSIDE = Bucket.OUTSIDE.value
@@ -47,6 +47,9 @@ _IMPACT_PAID = Flow.IMPACT_PAID.value
 _IMPACT_REFUNDED = Flow.IMPACT_REFUNDED.value
 _PREMIUM_MAIN = Flow.PREMIUM_MAIN.value
 _PREMIUM_INSURANCE = Flow.PREMIUM_INSURANCE.value
+
+
+Moves = npt.NDArray[np.int64]
 
 
 class Invariant(IntEnum):
@@ -216,15 +219,49 @@ def first_violation(state: State, rules: Rules, market: Market) -> int:
     return 0
 
 
-Moves = npt.NDArray[np.int64]
-
-
+@kernel
 def movements_are_conserved(custody_before: int, custody_after: int, moves: Moves) -> bool:
     """I3: transfers between buckets cancel; custody changes by what crossed its border."""
-    transfers = moves[moves[:, 0] == _TRANSFER]
-    came_in = int(transfers[transfers[:, 1] == _OUTSIDE][:, 4].sum())
-    went_out = int(transfers[transfers[:, 2] == _OUTSIDE][:, 4].sum())
-    return custody_after - custody_before == came_in - went_out
+    net = 0
+    for place in range(moves.shape[0]):
+        row = moves[place]
+        if row[0] == _TRANSFER and row[1] == _OUTSIDE:
+            net += row[4]
+        if row[0] == _TRANSFER and row[2] == _OUTSIDE:
+            net -= row[4]
+    return bool(custody_after - custody_before == net)
+
+
+@kernel
+def premium_parts_sum(moves: Moves, phi_ppm: int) -> bool:
+    """I11: of every premium p an account paid, insurance got floor(p phi) and main the rest."""
+    for place in range(moves.shape[0]):
+        row = moves[place]
+        if row[0] != _TRANSFER or row[5] != _PREMIUM_MAIN:
+            continue
+        to_main, to_insurance = row[4], 0
+        if place + 1 < moves.shape[0]:
+            after = moves[place + 1]
+            if after[0] == _TRANSFER and after[5] == _PREMIUM_INSURANCE:
+                to_insurance = after[4]
+        if to_insurance != mul_div_down(to_main + to_insurance, phi_ppm, PPM):
+            return False
+    return True
+
+
+@kernel
+def first_violation_after(
+    state: State, rules: Rules, market: Market, moves: Moves, custody_before: int, phi_ppm: int
+) -> int:
+    """Return the first invariant a command with these moves has broken.
+
+    `custody_before` and `phi_ppm` are those of the pool before it.
+    """
+    if not movements_are_conserved(custody_before, state.pool[0].custody, moves):
+        return 3
+    if not premium_parts_sum(moves, phi_ppm):
+        return 11
+    return first_violation(state, rules, market)
 
 
 class SharePrice(NamedTuple):
@@ -239,35 +276,10 @@ def share_price_holds(before: SharePrice, after: SharePrice) -> bool:
     return after.nav * before.shares >= before.nav * after.shares
 
 
-def premium_parts_sum(moves: Moves, phi_ppm: int) -> bool:
-    """I11: of every premium p an account paid, insurance got floor(p phi) and main the rest."""
-    transfers = moves[moves[:, 0] == _TRANSFER]
-    for place in np.flatnonzero(transfers[:, 5] == _PREMIUM_MAIN):
-        to_main, to_insurance = int(transfers[place, 4]), 0
-        after = transfers[place + 1 : place + 2]
-        if len(after) and after[0, 5] == _PREMIUM_INSURANCE:
-            to_insurance = int(after[0, 4])
-        if to_insurance != (to_main + to_insurance) * phi_ppm // PPM:
-            return False
-    return True
-
-
 def states_are_equal(one: State, other: State) -> bool:
     """I12 and I13: every integer of two states is the same; rows not in use do not count."""
-    pool = one.pool[0]
-    counts = {
-        "pool": 1,
-        "books": None,
-        "series": pool.series_count,
-        "accounts": pool.account_count,
-        "positions": pool.position_count,
-        "requests": pool.request_count,
-        "vesting": None,
-        "flows": None,
-    }
     return all(
-        np.array_equal(getattr(one, name)[:count], getattr(other, name)[:count])
-        for name, count in counts.items()
+        np.array_equal(words_in_use(one, part), words_in_use(other, part)) for part in STORED
     )
 
 

@@ -71,7 +71,7 @@ def _median(values: Ints, count: int) -> int:
 
 
 @kernel
-def _summarise(market: Market, underlying: int, minute: int, window_minutes: int) -> None:
+def summarise(market: Market, underlying: int, minute: int, window_minutes: int) -> None:
     """Recompute the window of the minutes up to and including `minute`."""
     window = market.windows[underlying]
     prices = np.empty(WINDOW_SLOTS, dtype=np.int64)
@@ -107,7 +107,7 @@ def publish(market: Market, underlying: int, window_ms: int) -> None:
     row[2] = max(row[2], oracle.index_e8)
     row[3] = oracle.index_e8
     row[4] = oracle.mark_vol_e9
-    _summarise(market, underlying, minute, window_ms // MINUTE_MS)
+    summarise(market, underlying, minute, window_ms // MINUTE_MS)
 
 
 def set_oracle(market: Market, underlying: int, words: tuple[int, ...], window_ms: int) -> None:
@@ -116,3 +116,11 @@ def set_oracle(market: Market, underlying: int, words: tuple[int, ...], window_m
     market.oracle[underlying] = words
     if int(market.oracle[underlying].index_ms) != last_ms and market.oracle[underlying].index_e8:
         publish(market, underlying, window_ms)
+
+
+def refresh_windows(market: Market, window_ms: int) -> None:
+    """Recompute the windows from their minutes, after these were read back."""
+    for underlying in range(UNDERLYINGS):
+        minute = int(market.minutes[underlying, :, 0].max())
+        if minute > 0:
+            summarise(market, underlying, minute, window_ms // MINUTE_MS)

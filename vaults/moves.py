@@ -37,6 +37,7 @@ class Move(IntEnum):
     ADVANCE = 17  # insurance money added to advances
     COUNT = 18  # flow, amount
     CLOCK = 19  # time
+    CUTOFF = 20  # time after which requests wait for the flush after the next
 
 
 class Bucket(IntEnum):
@@ -124,6 +125,7 @@ _COVER = Move.COVER.value
 _ADVANCE = Move.ADVANCE.value
 _COUNT = Move.COUNT.value
 _CLOCK = Move.CLOCK.value
+_CUTOFF = Move.CUTOFF.value
 
 _OUTSIDE = Bucket.OUTSIDE.value
 _MAIN = Bucket.MAIN.value
@@ -244,6 +246,9 @@ def _insert_position(state: State, account: int, series: int, self_funding: int)
         state.positions[in_account].previous_in_account = slot
     state.series[series].first_position = slot
     state.accounts[account].first_position = slot
+    state.accounts[account].position_count += 1
+    held = state.accounts[account].position_count
+    pool.account_positions_max = max(pool.account_positions_max, held)
 
 
 @kernel
@@ -264,6 +269,7 @@ def _remove_position(state: State, slot: int) -> None:
         state.positions[before].next_in_account = after
     if after != NONE:
         state.positions[after].previous_in_account = before
+    state.accounts[position.account].position_count -= 1
     position.account = NONE
     position.series = NONE
     position.impact_paid = 0
@@ -468,6 +474,8 @@ def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> No
         _new_account(state, a)
     elif kind == _SERIES:
         _new_series(state, a, b, c, d, e)
+    elif kind == _CUTOFF:
+        state.pool[0].cutoff_ms = a
     else:
         assert kind == _CLOCK
         state.pool[0].now_ms = a

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM
+from vaults.state import VEST_LOTS
 
 
 class ParameterError(ValueError):
@@ -119,30 +120,58 @@ _RATIOS_UP_TO_ONE = (
 )
 
 
+_BOUNDS = (
+    ("vest_days", VEST_LOTS - 1),
+    ("window_ms", HOUR_MS),
+    ("rent_max", 64.0),
+    ("box_vol", 0.1),
+    ("stress_move", 0.9),
+)
+"""What the state, or the arithmetic, has room for."""
+
+
+_ORDERED = (
+    ("strike_low", "strike_high"),
+    ("exit_fee_ppm", "exit_fee_max_ppm"),
+    ("cutoff_ms", "flush_period_ms"),
+    ("window_ms", "flush_period_ms"),
+    ("keep_reserve_ms", "open_reserve_ms"),
+    ("accrual_gap_ms", "keep_reserve_ms"),
+)
+
+
 def validate_parameters(parameters: Parameters) -> Parameters:
     """Return the parameters, or raise `ParameterError` naming the first that cannot be."""
+    _validate_each(parameters)
+    for low, high in _ORDERED:
+        if getattr(parameters, low) > getattr(parameters, high):
+            raise ParameterError(f"{low} is more than {high}")
+    if not parameters.rent_from < 1.0 or not parameters.exit_fee_from < 1.0:
+        raise ParameterError("rent_from and exit_fee_from must be below 1")
+    return parameters
+
+
+def _validate_each(parameters: Parameters) -> None:
+    """Raise for a parameter that is out of its own range."""
     for name, value in parameters._asdict().items():
         if not (math.isfinite(value) and 0 <= value <= AMOUNT_MAX):
             raise ParameterError(f"{name} is {value}, must be a finite number >= 0")
     for name in _RATIOS_UP_TO_ONE:
         if getattr(parameters, name) > PPM:
             raise ParameterError(f"{name} is {getattr(parameters, name)}, must be <= {PPM}")
-    for name in ("risk_tolerance", "seed", "accrual_gap_ms", "flush_period_ms", "vest_days"):
+    for name in (
+        "risk_tolerance",
+        "seed",
+        "notional_min",
+        "accrual_gap_ms",
+        "flush_period_ms",
+        "vest_days",
+    ):
         if getattr(parameters, name) == 0:
             raise ParameterError(f"{name} must be positive")
-    for low, high in (
-        ("strike_low", "strike_high"),
-        ("exit_fee_ppm", "exit_fee_max_ppm"),
-        ("cutoff_ms", "flush_period_ms"),
-        ("window_ms", "flush_period_ms"),
-        ("keep_reserve_ms", "open_reserve_ms"),
-        ("accrual_gap_ms", "keep_reserve_ms"),
-    ):
-        if getattr(parameters, low) > getattr(parameters, high):
-            raise ParameterError(f"{low} is more than {high}")
-    if not parameters.rent_from < 1.0 or not parameters.exit_fee_from < 1.0:
-        raise ParameterError("rent_from and exit_fee_from must be below 1")
-    return parameters
+    for name, most in _BOUNDS:
+        if getattr(parameters, name) > most:
+            raise ParameterError(f"{name} is {getattr(parameters, name)}, must be <= {most}")
 
 
 def validate_terms(terms: Terms) -> Terms:

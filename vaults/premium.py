@@ -27,6 +27,8 @@ _PREMIUM_MAIN = Flow.PREMIUM_MAIN.value
 _PREMIUM_INSURANCE = Flow.PREMIUM_INSURANCE.value
 _WRITTEN_OFF = Flow.WRITTEN_OFF.value
 
+NO_KEY = 2**62
+"""A key no index reaches."""
 _WEIGHT_SCALE = 64 * E15
 """Makes N times a yearly rate an amount for every notional a pool can back."""
 
@@ -94,6 +96,16 @@ def reserve_of(state: State, account: int, duration_ms: int) -> int:
 
 
 @kernel
+def _pay_premium(state: State, account: int, paid: int, owed: int) -> None:
+    """Move premium from a balance to main and insurance, and count what is not paid."""
+    to_insurance = mul_div_down(paid, state.pool[0].phi_ppm, PPM)
+    transfer(state, _BALANCES, _MAIN, account, paid - to_insurance, _PREMIUM_MAIN)
+    transfer(state, _BALANCES, _INSURANCE, account, to_insurance, _PREMIUM_INSURANCE)
+    if paid < owed:
+        post(state, _COUNT, _WRITTEN_OFF, owed - paid, 0, 0, 0)
+
+
+@kernel
 def settle_account(state: State, rules: Rules, account: int, now_ms: int) -> None:
     """Pay an account's premium up to now from its balance; main and insurance share it by phi.
 
@@ -101,12 +113,7 @@ def settle_account(state: State, rules: Rules, account: int, now_ms: int) -> Non
     of one unit a settlement, unless ticks were missing.
     """
     owed = owed_by_account(state, rules, account, now_ms)
-    paid = min(owed, int(state.accounts[account].balance))
-    to_insurance = mul_div_down(paid, state.pool[0].phi_ppm, PPM)
-    transfer(state, _BALANCES, _MAIN, account, paid - to_insurance, _PREMIUM_MAIN)
-    transfer(state, _BALANCES, _INSURANCE, account, to_insurance, _PREMIUM_INSURANCE)
-    if paid < owed:
-        post(state, _COUNT, _WRITTEN_OFF, owed - paid, 0, 0, 0)
+    _pay_premium(state, account, min(owed, int(state.accounts[account].balance)), owed)
     slot = state.accounts[account].first_position
     while slot != NONE:
         position = state.positions[slot]
@@ -114,6 +121,35 @@ def settle_account(state: State, rules: Rules, account: int, now_ms: int) -> Non
         if position.entry_index_e15 != state.series[position.series].index_e15:
             post(state, _SETTLE, slot, 0, 0, 0, 0)
         slot = position.next_in_account
+
+
+@kernel
+def settle_position(state: State, rules: Rules, slot: int, means: int, now_ms: int) -> None:
+    """Pay one position's premium up to now with at most `means`; the rest is written off.
+
+    For positions whose account cannot pay: each answers for itself.
+    """
+    owed = owed_by_position(state, rules, slot, now_ms)
+    position = state.positions[slot]
+    _pay_premium(state, position.account, min(owed, means), owed)
+    accrue_to(state, position.series, index_at(state, rules, position.series, now_ms), 0)
+    post(state, _SETTLE, slot, 0, 0, 0, 0)
+
+
+@kernel
+def settle_seller(state: State, rules: Rules, slot: int, proceeds: int, now_ms: int) -> None:
+    """Settle after a position was paid for: the whole account, or, if it cannot pay, the position.
+
+    Then the position answers with its allowance and what it was sold for; the account's others
+    keep theirs. That happens only where ticks were missing.
+    """
+    account = int(state.positions[slot].account)
+    balance = int(state.accounts[account].balance)
+    if owed_by_account(state, rules, account, now_ms) <= balance:
+        settle_account(state, rules, account, now_ms)
+    else:
+        means = min(int(state.positions[slot].allowance) + proceeds, balance)
+        settle_position(state, rules, slot, means, now_ms)
 
 
 @kernel

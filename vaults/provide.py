@@ -78,11 +78,10 @@ def escrow_of(kind: int) -> int:
 
 
 @kernel
-def _first_flush(state: State, rules: Rules, now_ms: int) -> int:
+def _first_flush(state: State, now_ms: int) -> int:
     """Return the number of the flush a request made now would be in."""
     pool = state.pool[0]
-    is_late = now_ms > pool.next_flush_ms - rules.parameters[0].cutoff_ms
-    return int(pool.flushes) + int(is_late)
+    return int(pool.flushes) + int(now_ms > pool.cutoff_ms)
 
 
 @kernel
@@ -124,20 +123,19 @@ def request(
         allot(state, account)
     else:
         post(state, _HOLD, pool_of(kind), account, amount, 0, 0)
-    flush = _first_flush(state, rules, now_ms)
+    flush = _first_flush(state, now_ms)
     post(state, _REQUEST, account, 4 * flush + kind, amount, min_out, now_ms)
     return Requested(accepted(), slot)
 
 
 @kernel
 def give_back(state: State, rules: Rules, slot: int, status: int, now_ms: int) -> None:
-    """End a request, returning what is still escrowed for it."""
+    """End a request, returning what is escrowed for it; the balance is not yet divided."""
     asked = state.requests[slot]
     account, kind, amount = int(asked.account), int(asked.kind), int(asked.amount)
     if is_deposit(kind):
         settle_account(state, rules, account, now_ms)
         transfer(state, escrow_of(kind), _BALANCES, account, amount, _DEPOSIT_RETURNED)
-        allot(state, account)
     else:
         post(state, _HOLD, pool_of(kind), account, -amount, 0, 0)
     post(state, _FILL, slot, 0, 0, status, 0)
@@ -181,11 +179,11 @@ def cancel(state: State, rules: Rules, account: int, slot: int, now_ms: int) -> 
     if asked.account != account or asked.status != _OPEN:
         return Refusal(_REQUEST_UNKNOWN, 0, slot)
     pool = state.pool[0]
-    cutoff_ms = pool.next_flush_ms - rules.parameters[0].cutoff_ms
-    if asked.flush <= pool.flushes and now_ms > cutoff_ms:
-        return Refusal(_CUTOFF_PASSED, cutoff_ms, now_ms)
+    if asked.flush <= pool.flushes and now_ms > pool.cutoff_ms:
+        return Refusal(_CUTOFF_PASSED, pool.cutoff_ms, now_ms)
     if pool.rent_doubled == 1 and waits_long(state, rules, slot):
         return Refusal(_REQUEST_BINDING, 0, slot)
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     give_back(state, rules, slot, RequestStatus.CANCELLED.value, now_ms)
+    allot(state, account)
     return accepted()

@@ -20,6 +20,8 @@ NONE = -1
 """No row: the end of a list."""
 MOVE_WIDTH = 6
 VEST_LOTS = 8
+DUE_SLICE = 64
+"""Due positions run at a time: bounds the moves of one call."""
 
 
 class PoolRow(NamedTuple):
@@ -48,11 +50,13 @@ class PoolRow(NamedTuple):
     phi_ppm: int = 0
     flushes: int = 0
     next_flush_ms: int = 0
+    cutoff_ms: int = 0
     rent_doubled: int = 0
     cover_insurance: int = 0
     cover_nav: int = 0
     peak_insurance: int = 0
     peak_shares: int = 0
+    account_positions_max: int = 0
     account_count: int = 0
     series_count: int = 0
     position_count: int = 0
@@ -116,6 +120,7 @@ class AccountRow(NamedTuple):
     balance: int = 0
     main_shares: int = 0
     insurance_shares: int = 0
+    position_count: int = 0
     first_position: int = NONE
 
 
@@ -173,6 +178,24 @@ class State(NamedTuple):
     log_count: Ints
 
 
+STORED = ("pool", "books", "series", "accounts", "positions", "requests", "vesting", "flows")
+"""The parts of a state that are not derived from marks."""
+
+
+def words_in_use(state: State, part: str) -> Ints:
+    """Return the integers of one part, a row each, shape (rows in use, fields)."""
+    pool = state.pool[0]
+    in_use = {
+        "series": pool.series_count,
+        "accounts": pool.account_count,
+        "positions": pool.position_count,
+        "requests": pool.request_count,
+    }
+    array = getattr(state, part)
+    count = int(in_use.get(part, array.shape[0]))
+    return np.asarray(array)[:count].view(np.int64).reshape(count, -1 if count else 1)
+
+
 def record_type(row: type[Any]) -> np.dtype[Any]:
     """Return the structured type of a row: int64 for `int`, float64 for `float`."""
     kinds = {int: np.int64, float: np.float64}
@@ -217,12 +240,20 @@ def _room(array: Any, needed: int) -> Any:
     return larger.view(type(array))
 
 
+def moves_max(state: State) -> int:
+    """Return a bound of the moves one kernel call can make.
+
+    Every position may be settled and given an allowance once, every request be filled; and each
+    of a slice of due positions may have all positions of its account given allowances twice.
+    """
+    pool = state.pool[0]
+    rows = int(pool.position_count) + int(pool.request_count) + int(pool.series_count)
+    return 64 + 12 * (rows + 2) + DUE_SLICE * (16 + 4 * (1 + int(pool.account_positions_max)))
+
+
 def with_room(state: State) -> State:
     """Return the state with room for one command more: a row of each kind and all its moves."""
     pool = state.pool[0]
-    moves = (
-        512 + 8 * (int(pool.position_count) + int(pool.request_count)) + 2 * int(pool.series_count)
-    )
     return state._replace(
         series=_room(state.series, pool.series_count + 1),
         marks=_room(state.marks, pool.series_count + 1),
@@ -231,5 +262,5 @@ def with_room(state: State) -> State:
         accounts=_room(state.accounts, pool.account_count + 1),
         positions=_room(state.positions, pool.position_count + 1),
         requests=_room(state.requests, pool.request_count + 1),
-        log=_room(state.log, moves),
+        log=_room(state.log, moves_max(state)),
     )

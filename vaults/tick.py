@@ -13,6 +13,7 @@ from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.market import Market
 from vaults.moves import Move, post
 from vaults.premium import (
+    NO_KEY,
     accrue_to,
     allot,
     endow,
@@ -22,7 +23,7 @@ from vaults.premium import (
 )
 from vaults.rejects import Refusal, Reject
 from vaults.rules import Rules, index_of, mark_is_fresh
-from vaults.state import NONE, Ints, State
+from vaults.state import DUE_SLICE, NONE, Ints, State
 from vaults.trade import cash_out, price_closing, release
 from vaults.valuation import contract_of, mark_series, rate_of
 
@@ -32,10 +33,6 @@ _TIME_NOT_INCREASING = Reject.TIME_NOT_INCREASING.value
 _MARK_STALE = Reject.MARK_STALE.value
 _NOT_DUE = Reject.NOT_DUE.value
 _POSITION_UNKNOWN = Reject.POSITION_UNKNOWN.value
-
-DUE_SLICE = 500
-"""Positions sorted at a time; the tick goes on until none is due."""
-NO_KEY = 2**62
 
 
 @kernel
@@ -65,20 +62,31 @@ def _accrue_and_mark(
 
 
 @kernel
-def _cash_out_series(
+def _has_reached_cap(state: State, rules: Rules, market: Market, slot: int) -> bool:
+    """Whether the index has passed a series' barrier."""
+    contract = contract_of(state, rules, market, slot)
+    moneyness = index_of(market, state.series[slot].underlying) / contract.strike
+    gain = moneyness - 1.0 if contract.is_call else 1.0 - moneyness
+    return gain >= contract.cap
+
+
+@kernel
+def _cash_out_reached(
     state: State, rules: Rules, market: Market, underlying: int, now_ms: int
 ) -> None:
-    """Close every position whose series has reached its cap."""
+    """Close every position whose series has reached its cap; each balance is divided once."""
+    paid = np.zeros(state.pool[0].account_count, dtype=np.bool_)
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
         if series.underlying != underlying or series.open_notional == 0:
             continue
-        contract = contract_of(state, rules, market, slot)
-        moneyness = index_of(market, underlying) / contract.strike
-        gain = moneyness - 1.0 if contract.is_call else 1.0 - moneyness
-        if gain >= contract.cap:
+        if _has_reached_cap(state, rules, market, slot):
             while series.first_position != NONE:
+                paid[state.positions[series.first_position].account] = True
                 cash_out(state, rules, series.first_position, now_ms)
+    for account in range(paid.shape[0]):
+        if paid[account]:
+            allot(state, account)
 
 
 @kernel
@@ -197,23 +205,28 @@ def _run(state: State, rules: Rules, market: Market, slot: int, now_ms: int) -> 
 
 
 @kernel
-def _run_due(state: State, rules: Rules, market: Market, underlying: int, now_ms: int) -> None:
-    """Run due positions by key, then id, until there is none."""
+def run_due(state: State, rules: Rules, market: Market, underlying: int, now_ms: int) -> int:
+    """Run the next slice of due positions of an underlying by key, then id.
+
+    Part of every tick: it is repeated until it returns 0, before anything else happens.
+
+    Returns:
+        How many positions were due.
+    """
     due = np.empty((DUE_SLICE, 3), dtype=np.int64)
     count = _collect_due(state, rules, underlying, due)
-    while count > 0:
-        for place in range(count):
-            position_id, slot = due[place, 1], due[place, 2]
-            position = state.positions[slot]
-            is_here = position.position_id == position_id and position.notional > 0
-            if is_here and is_due(state, rules, slot):
-                _run(state, rules, market, slot, now_ms)
-        count = _collect_due(state, rules, underlying, due)
+    for place in range(count):
+        position_id, slot = due[place, 1], due[place, 2]
+        position = state.positions[slot]
+        is_here = position.position_id == position_id and position.notional > 0
+        if is_here and is_due(state, rules, slot):
+            _run(state, rules, market, slot, now_ms)
+    return count
 
 
 @kernel
 def tick(state: State, rules: Rules, market: Market, underlying: int, now_ms: int) -> Refusal:
-    """Let one token know the market's new index and vol of an underlying.
+    """Let one token know the market's new index and vol of an underlying; `run_due` follows.
 
     Utilisation, and with it rent, is sampled here for the interval that begins.
     """
@@ -227,8 +240,7 @@ def tick(state: State, rules: Rules, market: Market, underlying: int, now_ms: in
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     _accrue_and_mark(state, rules, market, underlying, rent_e15, elapsed_ms)
     post(state, _TICK, underlying, rent_e15, now_ms, 0, 0)
-    _cash_out_series(state, rules, market, underlying, now_ms)
-    _run_due(state, rules, market, underlying, now_ms)
+    _cash_out_reached(state, rules, market, underlying, now_ms)
     return accepted()
 
 

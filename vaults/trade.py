@@ -28,6 +28,7 @@ from vaults.market import Market
 from vaults.moves import Bucket, Flow, Move, lock_of, post, transfer
 from vaults.nav import net_asset_value
 from vaults.premium import (
+    NO_KEY,
     accrue_to,
     allot,
     index_at,
@@ -35,6 +36,7 @@ from vaults.premium import (
     premium_for,
     reserve_of,
     settle_account,
+    settle_seller,
 )
 from vaults.rejects import Refusal, Reject
 from vaults.rules import (
@@ -61,6 +63,7 @@ from vaults.valuation import (
 )
 
 _CLOCK = Move.CLOCK.value
+_ACCRUE = Move.ACCRUE.value
 _SERIES = Move.SERIES.value
 _POSITION = Move.POSITION.value
 _RESIZE = Move.RESIZE.value
@@ -202,9 +205,9 @@ def _impact_of(
 ) -> float:
     """Return the change of U by adding `notional` tokens of a series with these losses."""
     tolerance = risk_tolerance(state, rules)
-    weights = np.empty((REGIMES, MOVES))
-    fill_weights(rules.scenarios, book_losses(state), tolerance, underlying, weights)
-    return potential_change(weights, losses, notional, tolerance)
+    log_weights = np.empty((REGIMES, MOVES))
+    fill_weights(rules.scenarios, book_losses(state), tolerance, underlying, log_weights)
+    return potential_change(log_weights, losses, notional, tolerance)
 
 
 @kernel
@@ -218,7 +221,11 @@ def price_opening(
     notional: int,
     now_ms: int,
 ) -> Opening:
-    """Quote an opening at the present marks; changes nothing but what is derived from marks."""
+    """Quote an opening at the present marks; changes nothing but what is derived from marks.
+
+    The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
+    which nobody can pay.
+    """
     parameters = rules.parameters[0]
     slot = find_series(state, underlying, is_call, strike_e8)
     contract = _listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
@@ -246,9 +253,9 @@ def price_opening(
         slot,
         contract,
         quote,
-        units_up(quote.total * ONE),
+        units_up(min(quote.total * ONE, float(AMOUNT_MAX))),
         units_down(quote.fee * ONE),
-        units_down(quote.impact * ONE),
+        units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
         max(units_down((quote.spread + min(quote.impact, 0.0)) * ONE), 0),
         rate.rate_e15,
         stress,
@@ -405,7 +412,9 @@ def _open_checked(
         state.marks[slot].valued_ticks = NONE
     if state.series[slot].open_notional == 0:
         mark_series(state, rules, market, slot)
-        state.marks[slot].least_key_e15 = 2**62
+        state.marks[slot].least_key_e15 = NO_KEY
+        # An empty series sleeps through ticks: it wakes as if it had seen the last one.
+        post(state, _ACCRUE, slot, 0, 0, 1, 0)
     accrue_to(state, slot, index_at(state, rules, slot, now_ms), 0)
     transfer(state, _BALANCES, _MAIN, account, opening.total - opening.fee, _OPEN)
     transfer(state, _BALANCES, _FEES, account, opening.fee, _FEE)
@@ -497,13 +506,15 @@ def price_closing(
     quote = quote_close(unit, tokens, relief, float(released) / ONE, contract.cap)
     cap = mul_div_down(notional, state.series[series_slot].cap_ppm, PPM)
     gross = max(0, min(cap, units_down((quote.mid + quote.refund - quote.spread) * ONE)))
+    # What of mid and refund is not paid out is spread, a rebate taken back included.
+    kept = units_down((quote.mid + max(quote.refund, 0.0)) * ONE) - gross
     return Closing(
         quote,
         gross,
         min(units_up(quote.fee * ONE), gross),
         released,
         max(0, min(units_down(quote.refund * ONE), released)),
-        min(units_down(quote.spread * ONE), gross),
+        max(kept, 0),
     )
 
 
@@ -526,9 +537,10 @@ def release(
     The proceeds come first and the settlement after, so a sale can pay its own premium.
     """
     account = int(state.positions[slot].account)
-    pay_out(state, _BALANCES, account, closing.gross - closing.fee, _CLOSE)
+    proceeds = closing.gross - closing.fee
+    pay_out(state, _BALANCES, account, proceeds, _CLOSE)
     pay_out(state, _FEES, account, closing.fee, _FEE)
-    settle_account(state, rules, account, now_ms)
+    settle_seller(state, rules, slot, proceeds, now_ms)
     post(state, _RESIZE, slot, -notional, -closing.impact_released, 0, 0)
     post(state, _SPREAD, closing.spread, now_ms, 0, 0, 0)
     if closing.refunded > 0:
@@ -580,12 +592,14 @@ def close_position(
 
 @kernel
 def cash_out(state: State, rules: Rules, slot: int, now_ms: int) -> None:
-    """Pay a position its cap: no spread, no fee, no refund of impact."""
-    account = int(state.positions[slot].account)
-    settle_account(state, rules, account, now_ms)
+    """Pay a position its cap: no spread, no fee, no refund of impact; the balance is not divided.
+
+    The payout comes first and the settlement after, so it can pay the position's premium.
+    """
     position = state.positions[slot]
+    account, notional = int(position.account), int(position.notional)
     cap_ppm = state.series[position.series].cap_ppm
-    notional = int(position.notional)
-    pay_out(state, _BALANCES, account, mul_div_down(notional, cap_ppm, PPM), _CASH_OUT)
+    payout = mul_div_down(notional, cap_ppm, PPM)
+    pay_out(state, _BALANCES, account, payout, _CASH_OUT)
+    settle_seller(state, rules, slot, payout, now_ms)
     post(state, _RESIZE, slot, -notional, -int(position.impact_paid), 0, 0)
-    allot(state, account)

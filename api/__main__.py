@@ -1,0 +1,190 @@
+"""The command line: `evergamma replay`, `evergamma db check`.
+
+Results go to standard output, progress to standard error. Exit status: 0 fine, 1 something that
+should hold does not, 2 bad input, with one line that says what is wrong.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from amm.units import DAY_MS
+from api.exchange import Exchange
+from api.printing import print_result
+from api.recovery import check_database
+from api.replay import InvariantError, Plan, PlanError, Replay
+from api.results import Result, collect, price_series, token_series
+from api.store import Store, StoreError
+from sims.markets.history import HistoryError, read_path
+from sims.markets.path import PricePath
+from sims.markets.simulated import simulate_path
+from sims.report import draw_run
+
+SYMBOLS = ("BTC", "ETH")
+DATA_VARIABLE = "EVERGAMMA_DATA"
+DATA_DEFAULT = Path("../shared/data")
+SIMULATED_PRICES = (100_000.0, 4_000.0)
+SIMULATED_VOLS = (0.50, 0.65)
+CORRELATION = 0.8
+BAD_INPUT = 2
+BROKEN = 1
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+database = typer.Typer(no_args_is_help=True, help="Look after a database.")
+app.add_typer(database, name="db")
+errors = Console(stderr=True)
+
+
+@app.callback()
+def evergamma() -> None:
+    """Perpetual options on BTC and ETH, paid and settled in tokenized stocks."""
+
+
+class BadInputError(ValueError):
+    """Something on the command line cannot be used."""
+
+
+def _fail(message: object, status: int = BAD_INPUT) -> typer.Exit:
+    print(f"evergamma: {message}", file=sys.stderr)
+    return typer.Exit(status)
+
+
+def _day(text: str) -> int:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadInputError(f"{text!r} is not a day such as 2025-10-01") from None
+    return int(day.timestamp() * 1000)
+
+
+def _data_folder(given: Path | None) -> Path | None:
+    """Return the folder of price history: the one given, the environment's, the usual one."""
+    if given is not None:
+        return given
+    if DATA_VARIABLE in os.environ:
+        return Path(os.environ[DATA_VARIABLE])
+    return DATA_DEFAULT if DATA_DEFAULT.is_dir() else None
+
+
+def _read_prices(
+    folder: Path | None, start_ms: int, end_ms: int, vol: float, seed: int
+) -> tuple[str, PricePath]:
+    """Return the prices to run through, and where they are from."""
+    if end_ms <= start_ms:
+        raise BadInputError("--to must be after --from")
+    if folder is not None:
+        return "history", read_path(folder, SYMBOLS, start_ms, end_ms)
+    days = (end_ms - start_ms) // DAY_MS
+    vols = (vol, vol) if vol else SIMULATED_VOLS
+    path = simulate_path(SYMBOLS, start_ms, days, SIMULATED_PRICES, vols, CORRELATION, seed)
+    return "simulated", path
+
+
+def _run(replay: Replay) -> None:
+    rows = len(replay.path.times_ms)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=errors) as progress:
+        task = progress.add_task("minutes", total=rows - replay.path.start)
+        replay.run(lambda row: progress.update(task, completed=row - replay.path.start))
+
+
+def _write_picture(replay: Replay, picture: Path) -> None:
+    first, last = replay.path.times_ms[[replay.path.start, -1]].astype("datetime64[ms]")
+    title = f"{replay.plan.source}, {str(first)[:10]} to {str(last)[:10]}"
+    tokens = [token_series(replay, token) for token in replay.plan.tokens]
+    draw_run(picture, title, price_series(replay), tokens)
+
+
+def _as_json(result: Result) -> str:
+    values = dataclasses.asdict(result)
+    for name, token in result.tokens.items():
+        values["tokens"][name]["profit_and_loss"] = token.profit_and_loss._asdict()
+        values["tokens"][name]["fairness"] = token.fairness._asdict()
+    values |= {"trades": result.trades, "refusals": result.refusals}
+    return json.dumps(values | {"fairness": result.fairness._asdict()}, indent=2)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path | None, typer.Argument(help="Price history; see docs/data.md.")] = None,
+    start: Annotated[str, typer.Option("--from", help="First day (UTC).")] = "2025-10-01",
+    end: Annotated[str, typer.Option("--to", help="Day after the last.")] = "2025-11-01",
+    tokens: Annotated[str, typer.Option(help="Stock tokens.")] = "TSLA.M,NVDA.M,CRCL.M",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the flow.")] = 7,
+    simulated: Annotated[bool, typer.Option(help="Simulate prices, even with data.")] = False,
+    vol: Annotated[float, typer.Option(min=0.0, max=5.0, help="Fix the vol level.")] = 0.0,
+    rent: Annotated[bool, typer.Option(help="Charge rent for locked capital.")] = True,
+    database: Annotated[Path | None, typer.Option(help="Keep the run; continue it.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Where the chart goes.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON.")] = False,
+) -> None:
+    """Run prices through the exchange with a seeded flow, and show who won and lost.
+
+    Without a folder: the one in EVERGAMMA_DATA, else ../shared/data, else a simulated month. With
+    --vol the vol level is fixed (and a simulated path has that vol). A run with --database that
+    was interrupted continues when the command is given again.
+    """
+    with ExitStack() as stack:
+        try:
+            source, path = _read_prices(
+                None if simulated else _data_folder(folder), _day(start), _day(end), vol, seed
+            )
+            if database is None:
+                scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="evergamma-"))
+                database = Path(scratch) / "replay.sqlite"
+            store = Store(database)
+            stack.callback(store.close)
+            names = tuple(name.strip() for name in tokens.split(",") if name.strip())
+            plan = Plan(source, _day(start), _day(end), names, seed, vol, rent)
+            run = Replay(Exchange(store, SYMBOLS), plan, path)
+        except (HistoryError, BadInputError, StoreError, PlanError) as error:
+            raise _fail(error) from None
+        try:
+            _run(run)
+        except InvariantError as error:
+            raise _fail(error, BROKEN) from None
+        result = collect(run)
+        picture = picture or Path("run") / "replay.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        _write_picture(run, picture)
+        if as_json:
+            print(_as_json(result))
+        else:
+            print_result(result, picture)
+
+
+@database.command()
+def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
+    """Rebuild the state from the journal and compare it with the tables."""
+    if not path.is_file():
+        raise _fail(f"{path}: no such file")
+    try:
+        store = Store(path)
+    except StoreError as error:
+        raise _fail(error) from None
+    checked = check_database(store, SYMBOLS)
+    store.close()
+    for fault in checked.faults:
+        print(f"evergamma: {fault}", file=sys.stderr)
+    if checked.faults:
+        raise typer.Exit(BROKEN)
+    print(f"{checked.records} records rebuild the state of {checked.tokens} tokens: equal")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

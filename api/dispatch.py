@@ -1,0 +1,273 @@
+"""From a command to the kernel that carries it out, and back to an answer.
+
+What is checked here is only what kernels cannot see: names. Everything else is theirs.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amm.oracle import Observation, OracleState, OracleVerdict, observe, restart
+from api.memory import Memory, Token
+from vaults import account, commands, flush, provide, tick, trade
+from vaults.commands import CALL, PUT, Command, Outcome
+from vaults.market import set_oracle
+from vaults.params import ParameterError, validate_parameters, validate_terms
+from vaults.rejects import Refusal, Reject
+from vaults.state import NONE
+
+
+class Executed(NamedTuple):
+    """An answer, the moves made by token, and the oracle state where a tick changed it."""
+
+    outcome: Outcome
+    moves: dict[str, Any]
+    oracle: tuple[int, ...]
+
+
+def _refuse(code: Reject, limit: int = 0, actual: int = 0) -> Executed:
+    return Executed(Outcome(code=int(code), limit=limit, actual=actual), {}, ())
+
+
+def _answer(refusal: Refusal, **results: Any) -> Outcome:
+    if refusal.code != Reject.NONE:
+        code, limit, actual = (int(each) for each in refusal)
+        return Outcome(code=code, limit=limit, actual=actual)
+    return Outcome(**results)
+
+
+def _moves_of(name: str, token: Token) -> dict[str, Any]:
+    count = int(token.state.log_count[0])
+    return {name: token.state.log[:count].copy()} if count else {}
+
+
+def _list_token(memory: Memory, command: commands.ListToken) -> Executed:
+    if command.token in memory.tokens:
+        return _refuse(Reject.DUPLICATE_REFERENCE)
+    try:
+        validate_parameters(command.parameters)
+        for terms in command.terms:
+            validate_terms(terms)
+    except ParameterError:
+        return _refuse(Reject.PARAMETERS_INVALID)
+    if len(command.terms) != len(memory.underlyings):
+        return _refuse(Reject.PARAMETERS_INVALID, len(memory.underlyings), len(command.terms))
+    memory.list_token(command)
+    token = memory.make_room(command.token)
+    refusal = flush.list_token(token.state, token.rules, command.now_ms)
+    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+
+
+def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Executed:
+    if command.underlying not in memory.underlyings:
+        return _refuse(Reject.UNDERLYING_UNKNOWN)
+    underlying = memory.underlyings.index(command.underlying)
+    if memory.market.oracle[underlying].vol_ms > 0:
+        return _refuse(Reject.DUPLICATE_REFERENCE)
+    oracle = OracleState(*memory.market.oracle[underlying].item())._replace(
+        variance_1d_e12=command.variance_1d_e12,
+        variance_10d_e12=command.variance_10d_e12,
+        variance_45d_e12=command.variance_45d_e12,
+    )
+    set_oracle(memory.market, underlying, tuple(oracle), memory.window_ms())
+    return Executed(Outcome(), {}, tuple(oracle))
+
+
+def _credit(memory: Memory, command: commands.Credit) -> Executed:
+    token = memory.make_room(command.token)
+    slot = memory.slot_of(command.token, command.account)
+    account_id = memory.account_ids.get(command.account, len(memory.names))
+    refusal = account.credit(
+        token.state, token.rules, slot, account_id, command.amount, command.now_ms
+    )
+    if refusal.code == Reject.NONE:
+        memory.enter_account(command.token, command.account)
+    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+
+
+def _withdraw(memory: Memory, command: commands.Withdraw) -> Executed:
+    token = memory.make_room(command.token)
+    slot = memory.slot_of(command.token, command.account)
+    refusal = account.withdraw(token.state, token.rules, slot, command.amount, command.now_ms)
+    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+
+
+def _debit(memory: Memory, command: commands.Debit) -> Executed:
+    token = memory.make_room(command.token)
+    refusal = account.debit(token.state, command.amount, command.now_ms)
+    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+
+
+def _filled(fill: trade.Fill) -> Outcome:
+    return _answer(
+        fill.refusal,
+        row=int(fill.position_id),
+        notional=int(fill.notional),
+        amount=int(fill.amount),
+        fee=int(fill.fee),
+    )
+
+
+def _open(memory: Memory, command: commands.Open) -> Executed:
+    if command.underlying not in memory.underlyings or command.kind not in (CALL, PUT):
+        return _refuse(Reject.SERIES_UNKNOWN)
+    token = memory.make_room(command.token)
+    fill = trade.open_position(
+        token.state,
+        token.rules,
+        memory.market,
+        memory.slot_of(command.token, command.account),
+        memory.underlyings.index(command.underlying),
+        command.kind == CALL,
+        command.strike_e8,
+        command.notional,
+        command.limit_total,
+        int(command.self_funding),
+        command.now_ms,
+    )
+    return Executed(_filled(fill), _moves_of(command.token, token), ())
+
+
+def _close(memory: Memory, command: commands.Close) -> Executed:
+    token = memory.make_room(command.token)
+    fill = trade.close_position(
+        token.state,
+        token.rules,
+        memory.market,
+        memory.slot_of(command.token, command.account),
+        command.position_id,
+        command.notional,
+        command.min_total,
+        command.now_ms,
+    )
+    return Executed(_filled(fill), _moves_of(command.token, token), ())
+
+
+def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict[str, Any]:
+    """Let a token know of a tick, then run its due positions, slice by slice, to the last."""
+    token = memory.make_room(name)
+    tick.tick(token.state, token.rules, memory.market, underlying, now_ms)
+    parts = list(_moves_of(name, token).values())
+    due = 1
+    while due:
+        token = memory.make_room(name)
+        due = tick.run_due(token.state, token.rules, memory.market, underlying, now_ms)
+        parts += _moves_of(name, token).values()
+    return {name: np.concatenate(parts)} if parts else {}
+
+
+def _tick(memory: Memory, command: commands.Tick) -> Executed:
+    if command.underlying not in memory.underlyings:
+        return _refuse(Reject.UNDERLYING_UNKNOWN)
+    underlying = memory.underlyings.index(command.underlying)
+    before = memory.market.oracle[underlying].item()
+    seen = Observation(command.price_e8, command.confidence_e8, command.published_ms)
+    verdict, oracle = observe(
+        OracleState(*before),
+        seen,
+        command.sources,
+        command.now_ms,
+        command.vol_e9,
+        memory.oracle_rules,
+    )
+    if verdict not in (OracleVerdict.USED, OracleVerdict.JUMP_PENDING):
+        refused = _refuse(Reject.OBSERVATION_REFUSED)
+        return refused._replace(outcome=Outcome(code=refused.outcome.code, verdict=int(verdict)))
+    words = tuple(int(each) for each in oracle)
+    set_oracle(memory.market, underlying, words, memory.window_ms())
+    moves: dict[str, Any] = {}
+    if verdict == OracleVerdict.USED:
+        for name in memory.tokens:
+            moves |= _tick_token(memory, name, underlying, command.now_ms)
+    return Executed(Outcome(verdict=int(verdict)), moves, words)
+
+
+def _restart(memory: Memory, command: commands.Restart) -> Executed:
+    if command.underlying not in memory.underlyings:
+        return _refuse(Reject.UNDERLYING_UNKNOWN)
+    underlying = memory.underlyings.index(command.underlying)
+    oracle = restart(OracleState(*memory.market.oracle[underlying].item()))
+    words = tuple(int(each) for each in oracle)
+    set_oracle(memory.market, underlying, words, memory.window_ms())
+    return Executed(Outcome(), {}, words)
+
+
+def _check(memory: Memory, command: commands.Check) -> Executed:
+    token = memory.make_room(command.token)
+    positions = token.state.positions[: token.state.pool[0].position_count]
+    rows = [
+        slot
+        for slot in range(len(positions))
+        if positions[slot].position_id == command.position_id and positions[slot].notional > 0
+    ]
+    row = rows[0] if rows else NONE
+    refusal = tick.check(token.state, token.rules, memory.market, row, command.now_ms)
+    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+
+
+def _request(memory: Memory, command: commands.Request) -> Executed:
+    token = memory.make_room(command.token)
+    slot = memory.slot_of(command.token, command.account)
+    asked = provide.request(
+        token.state,
+        token.rules,
+        slot,
+        command.kind,
+        command.amount,
+        command.min_out,
+        command.now_ms,
+    )
+    outcome = _answer(asked.refusal, row=int(asked.request))
+    return Executed(outcome, _moves_of(command.token, token), ())
+
+
+def _cancel(memory: Memory, command: commands.Cancel) -> Executed:
+    token = memory.make_room(command.token)
+    slot = memory.slot_of(command.token, command.account)
+    refusal = provide.cancel(token.state, token.rules, slot, command.request, command.now_ms)
+    outcome = _answer(refusal, row=command.request)
+    return Executed(outcome, _moves_of(command.token, token), ())
+
+
+def _flush(memory: Memory, command: commands.Flush) -> Executed:
+    token = memory.make_room(command.token)
+    flushed = flush.flush(token.state, token.rules, memory.market, command.now_ms)
+    outcome = _answer(
+        flushed.refusal,
+        done=bool(flushed.done),
+        nav=(int(flushed.nav.mid), int(flushed.nav_after.mid)),
+        shares=(int(flushed.main_shares), int(flushed.main_shares_after)),
+    )
+    return Executed(outcome, _moves_of(command.token, token), ())
+
+
+_HANDLERS: dict[type[Any], Callable[[Memory, Any], Executed]] = {
+    commands.ListToken: _list_token,
+    commands.StartUnderlying: _start_underlying,
+    commands.Credit: _credit,
+    commands.Withdraw: _withdraw,
+    commands.Debit: _debit,
+    commands.Open: _open,
+    commands.Close: _close,
+    commands.Tick: _tick,
+    commands.Restart: _restart,
+    commands.Check: _check,
+    commands.Request: _request,
+    commands.Cancel: _cancel,
+    commands.Flush: _flush,
+}
+
+_OF_NO_TOKEN = (
+    commands.ListToken,
+    commands.StartUnderlying,
+    commands.Tick,
+    commands.Restart,
+)
+
+
+def execute(memory: Memory, command: Command) -> Executed:
+    """Carry out one command on the state in memory; a refusal has changed nothing."""
+    if not isinstance(command, _OF_NO_TOKEN) and command.token not in memory.tokens:
+        return _refuse(Reject.TOKEN_UNKNOWN)
+    return _HANDLERS[type(command)](memory, command)

@@ -1,0 +1,128 @@
+"""The journal: commands with everything they produced, as rows and back.
+
+A record holds the command, its answer and every integer it produced: the moves of each token and,
+for a tick, the oracle's new state. Applying those rebuilds the state bit for bit on any machine
+and release; nothing is decided again. Each record's digest covers the one before it, so a record
+cannot be changed or lost unnoticed.
+"""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from vaults import commands
+from vaults.commands import Command, Outcome
+from vaults.state import MOVE_WIDTH
+
+RULES_VERSION = "1"
+"""Changes whenever the same inputs would be decided differently."""
+
+FIRST_DIGEST = bytes(32)
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        commands.ListToken,
+        commands.StartUnderlying,
+        commands.Credit,
+        commands.Withdraw,
+        commands.Debit,
+        commands.Open,
+        commands.Close,
+        commands.Tick,
+        commands.Restart,
+        commands.Check,
+        commands.Request,
+        commands.Cancel,
+        commands.Flush,
+    )
+}
+_DECODERS = {name: msgspec.msgpack.Decoder(kind) for name, kind in _KINDS.items()}
+_OUTCOMES = msgspec.msgpack.Decoder(Outcome)
+_MOVES = msgspec.msgpack.Decoder(dict[str, list[int]])
+_ORACLE = msgspec.msgpack.Decoder(tuple[int, ...])
+_encode = msgspec.msgpack.Encoder().encode
+
+Moves = npt.NDArray[np.int64]
+
+
+class Record(NamedTuple):
+    """One row of the journal."""
+
+    sequence: int
+    key: str
+    now_ms: int
+    kind: str
+    command: bytes
+    outcome: bytes
+    moves: bytes
+    oracle: bytes
+    rules_version: str
+    digest: bytes
+
+
+def make_record(
+    previous: bytes,
+    sequence: int,
+    key: str,
+    command: Command,
+    outcome: Outcome,
+    moves: dict[str, Moves],
+    oracle: tuple[int, ...],
+) -> Record:
+    """Return the record of an executed (or refused) command; `previous` is the digest before it."""
+    record = Record(
+        sequence=sequence,
+        key=key,
+        now_ms=command.now_ms,
+        kind=type(command).__name__,
+        command=_encode(command),
+        outcome=_encode(outcome),
+        moves=_encode({token: rows.ravel().tolist() for token, rows in moves.items()}),
+        oracle=_encode(oracle),
+        rules_version=RULES_VERSION,
+        digest=b"",
+    )
+    return record._replace(digest=digest_of(previous, record))
+
+
+def digest_of(previous: bytes, record: Record) -> bytes:
+    """Return the SHA-256 of a record's fields, chained to the digest before it."""
+    digest = hashlib.sha256(previous)
+    head = f"{record.sequence}\n{record.key}\n{record.now_ms}\n{record.kind}\n"
+    digest.update(head.encode() + record.rules_version.encode())
+    for part in (record.command, record.outcome, record.moves, record.oracle):
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.digest()
+
+
+def command_bytes(command: Command) -> bytes:
+    """Return a command as the journal keeps it; equal commands have equal bytes."""
+    return _encode(command)
+
+
+def read_command(record: Record) -> Command:
+    """Return the command of a record."""
+    command: Command = _DECODERS[record.kind].decode(record.command)
+    return command
+
+
+def read_outcome(outcome: bytes) -> Outcome:
+    """Return the answer of a record."""
+    return _OUTCOMES.decode(outcome)
+
+
+def read_moves(record: Record) -> dict[str, Moves]:
+    """Return the moves of a record by token, each of shape (n, MOVE_WIDTH)."""
+    return {
+        token: np.array(words, dtype=np.int64).reshape(-1, MOVE_WIDTH)
+        for token, words in _MOVES.decode(record.moves).items()
+    }
+
+
+def read_oracle(record: Record) -> tuple[int, ...]:
+    """Return the oracle state a tick or restart produced; empty for other commands."""
+    return _ORACLE.decode(record.oracle)

@@ -1,0 +1,101 @@
+"""The tables: one for the journal, one for each kind of row a token's state has.
+
+State tables take their columns from the rows of `vaults.state` themselves, so a field is named
+once. All integers are 64 bit; STRICT tables refuse anything else.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from amm.oracle import OracleState
+from vaults.state import (
+    AccountRow,
+    BookRow,
+    PoolRow,
+    PositionRow,
+    RequestRow,
+    SeriesRow,
+)
+
+Word = BigInteger().with_variant(Integer(), "sqlite")
+"""BIGINT on a server; INTEGER on SQLite, the only spelling its STRICT tables accept."""
+
+METADATA = MetaData()
+
+
+def _table(name: str, keys: dict[str, Any], fields: tuple[str, ...]) -> Table:
+    columns = [Column(key, kind, primary_key=True) for key, kind in keys.items()]
+    columns += [Column(each, Word, nullable=False) for each in fields]
+    return Table(name, METADATA, *columns, sqlite_strict=True, sqlite_with_rowid=False)
+
+
+_ROW = {"token": Text, "slot": Word}
+
+JOURNAL = Table(
+    "journal",
+    METADATA,
+    Column("sequence", Word, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("now_ms", Word, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("command", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("moves", LargeBinary, nullable=False),
+    Column("oracle", LargeBinary, nullable=False),
+    Column("rules_version", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+"""Every command with its inputs, its answer and every integer it produced; only appended to."""
+
+SETTINGS = Table(
+    "setting",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_strict=True,
+)
+TOKENS = Table(
+    "token",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("listing", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+ACCOUNTS = Table(
+    "account_name",
+    METADATA,
+    Column("account_id", Word, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    sqlite_strict=True,
+)
+ORACLES = _table("oracle", {"slot": Word}, OracleState._fields)
+MINUTES = _table(
+    "minute", {"underlying": Word, "slot": Word}, ("minute", "low", "high", "last", "vol_e9")
+)
+STATE = {
+    "pool": _table("pool", _ROW, PoolRow._fields),
+    "books": _table("book", _ROW, BookRow._fields),
+    "series": _table("series", _ROW, SeriesRow._fields),
+    "accounts": _table("account", _ROW, AccountRow._fields),
+    "positions": _table("position", _ROW, PositionRow._fields),
+    "requests": _table("request", _ROW, RequestRow._fields),
+    "vesting": _table("vesting", _ROW, ("amount", "day")),
+    "flows": _table("flow", _ROW, ("amount",)),
+}
+"""The parts of `vaults.state.State` that are stored, by their name there."""
+SAMPLES = _table(
+    "sample",
+    {"token": Text, "now_ms": Word},
+    ("nav", "main_shares", "locked", "backing", "insurance", "buyers", "costs", "credited"),
+)
+"""Hourly readings of each token, for histories and pictures."""

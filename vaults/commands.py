@@ -1,0 +1,197 @@
+"""The commands of the exchange: what can be asked of it, as values.
+
+Names are text here and amounts base units; time is when the command was taken. The rules know
+accounts and series by row; the writer that executes commands translates.
+"""
+
+from dataclasses import dataclass, field
+
+from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
+
+CALL = "call"
+PUT = "put"
+
+
+@dataclass(frozen=True, slots=True)
+class ListToken:
+    """Open the pools of a token; `terms` are for its underlyings in the exchange's order."""
+
+    token: str
+    now_ms: int
+    parameters: Parameters = field(default_factory=Parameters)
+    terms: tuple[Terms, ...] = (BTC_TERMS, ETH_TERMS)
+
+
+@dataclass(frozen=True, slots=True)
+class StartUnderlying:
+    """Begin the prices of an underlying; its vol estimator starts from these yearly variances."""
+
+    underlying: str
+    now_ms: int
+    variance_1d_e12: int
+    variance_10d_e12: int
+    variance_45d_e12: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Book a confirmed external deposit; an account exists from its first one on."""
+
+    token: str
+    account: str
+    amount: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take free balance out of trading, to be paid out."""
+
+    token: str
+    account: str
+    amount: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """Book that withdrawn tokens have left custody."""
+
+    token: str
+    amount: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Buy notional of a series for at most `limit_total`."""
+
+    token: str
+    account: str
+    underlying: str
+    kind: str
+    strike_e8: int
+    notional: int
+    limit_total: int
+    now_ms: int
+    self_funding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Sell notional of an own position for at least `min_total`."""
+
+    token: str
+    account: str
+    position_id: int
+    notional: int
+    now_ms: int
+    min_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """An observation of an underlying: the index and, where fed, the vol level (0: estimated)."""
+
+    underlying: str
+    price_e8: int
+    published_ms: int
+    now_ms: int
+    confidence_e8: int = 0
+    vol_e9: int = 0
+    sources: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Begin an underlying's prices again after a break: no return is computed across it."""
+
+    underlying: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Settle one due position between ticks."""
+
+    token: str
+    position_id: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask a pool to take a deposit (tokens) or a redemption (shares); see `RequestKind`."""
+
+    token: str
+    account: str
+    kind: int
+    amount: int
+    now_ms: int
+    min_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take an open request back."""
+
+    token: str
+    account: str
+    request: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Price and fill the requests of a token's pools."""
+
+    token: str
+    now_ms: int
+
+
+Command = (
+    ListToken
+    | StartUnderlying
+    | Credit
+    | Withdraw
+    | Debit
+    | Open
+    | Close
+    | Tick
+    | Restart
+    | Check
+    | Request
+    | Cancel
+    | Flush
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a command: a refusal with the two numbers that decided it, or what it did.
+
+    Attributes:
+        code: `Reject`; 0 where the command was carried out.
+        limit: What would have been allowed.
+        actual: What it was.
+        verdict: For a tick, the `OracleVerdict` of its observation.
+        row: Position id or request number, where there is one; -1 otherwise.
+        notional: Traded notional.
+        amount: Paid by a buyer, received by a seller.
+        fee: The protocol's part of it.
+        done: For a flush, whether it was done and not postponed.
+        nav: For a flush, NAV at mid it priced with, and after it, at the same marks.
+        shares: Main shares that belong to them.
+    """
+
+    code: int = 0
+    limit: int = 0
+    actual: int = 0
+    verdict: int = 0
+    row: int = -1
+    notional: int = 0
+    amount: int = 0
+    fee: int = 0
+    done: bool = True
+    nav: tuple[int, int] = (0, 0)
+    shares: tuple[int, int] = (0, 0)
