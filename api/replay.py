@@ -34,7 +34,7 @@ from vaults.invariants import (
 from vaults.moves import Flow
 from vaults.nav import net_asset_value
 from vaults.params import Parameters
-from vaults.state import STORED, words_in_use
+from vaults.state import STORED, State, words_in_use
 
 PLAN = "replay"
 FAREWELL_MINUTES = 5
@@ -185,7 +185,7 @@ class Replay:
     def _do(self, command: Command, key: str) -> None:
         """Execute a command and check every invariant after it."""
         tokens = self.exchange.memory.tokens
-        before = {name: token.state.pool[0].copy() for name, token in tokens.items()}
+        before = {name: pool_before(token.state) for name, token in tokens.items()}
         unchanged = None
         if not isinstance(command, Tick | Restart | StartUnderlying | ListToken):
             state = tokens[command.token].state
@@ -193,11 +193,12 @@ class Replay:
         executed = self.exchange.execute(command, key)
         for name, moves in executed.moves.items():
             token = tokens[name]
-            custody, phi = (
-                (int(before[name].custody), int(before[name].phi_ppm)) if name in before else (0, 0)
-            )
             broken = first_violation_after(
-                token.state, token.rules, self.exchange.memory.market, moves, custody, phi
+                token.state,
+                token.rules,
+                self.exchange.memory.market,
+                moves,
+                *before.get(name, (0, 0)),
             )
             self._expect(broken == 0, broken, command)
         self._check_command(command, executed, unchanged)
@@ -250,6 +251,12 @@ class Replay:
         names = [memory.names[account_id] for account_id in rows.account_id.tolist()]
         held = rows.balance.tolist()
         return sum(b for name, b in zip(names, held, strict=True) if name.startswith(role))
+
+
+def pool_before(state: State) -> tuple[int, int]:
+    """Return custody and premium split, which invariants compare across a command."""
+    words = np.asarray(state.pool)[0]
+    return int(words["custody"]), int(words["phi_ppm"])
 
 
 def trading_costs(by_flow: Any) -> int:

@@ -206,8 +206,8 @@ def _openings(random: np.random.Generator, rules: FlowRules, view: View) -> Iter
 
 
 def _live_positions(state: State) -> npt.NDArray[np.void]:
-    rows = state.positions[: state.pool[0].position_count]
-    live: npt.NDArray[np.void] = rows[rows.notional > 0]
+    rows = np.asarray(state.positions)[: state.pool[0].position_count]
+    live: npt.NDArray[np.void] = rows[rows["notional"] > 0]
     return live
 
 
@@ -218,10 +218,10 @@ def _leaving_odds(rules: FlowRules, view: View, rows: npt.NDArray[np.void]) -> F
     """
     minutes = rules.holding_days * DAY_MS / MINUTE_MS
     odds = np.array([1.0, 0.5, 2.0, 0.25])[rows["position_id"] % 4] / minutes
-    series = view.state.series[rows["series"]]
+    series = np.asarray(view.state.series)[rows["series"]]
     prices = np.array([view.indices.get(name, np.nan) for name in TERMS])
-    gain = prices[series.underlying] * ONE / series.strike_e8 - 1.0
-    gain = np.where(series.is_call == 1, gain, -gain)
+    gain = prices[series["underlying"]] * ONE / series["strike_e8"] - 1.0
+    gain = np.where(series["is_call"] == 1, gain, -gain)
     takes_profit = (rows["position_id"] % 4 == 1) & (gain > 0.06)
     return np.where(takes_profit, 0.2, odds)
 

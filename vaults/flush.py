@@ -35,7 +35,7 @@ from vaults.rejects import Refusal, Reject
 from vaults.rules import Rules, mark_is_fresh
 from vaults.shares import exit_fee, gross_for, shares_for
 from vaults.state import NONE, Records, State
-from vaults.valuation import base_stress
+from vaults.valuation import base_stress, value_book
 
 _CLOCK = Move.CLOCK.value
 _SHARES = Move.SHARES.value
@@ -340,6 +340,7 @@ def flush(state: State, rules: Rules, market: Market, now_ms: int) -> Flushed:
         # Half the time to take a request back, half to watch the marks.
         post(state, _CUTOFF, now_ms + parameters.postpone_ms // 2, 0, 0, 0, 0)
         return Flushed(accepted(), 0, nothing, 0, nothing, 0)
+    value_book(state, rules, market)
     nav = net_asset_value(state, rules, market, now_ms)
     supply = int(pool.main_shares)
     stress = units_up(min(base_stress(state, NONE, state.stress[0], 0), float(AMOUNT_MAX)))

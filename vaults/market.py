@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.oracle import OracleRules, OracleState
 from amm.scenarios import UNDERLYINGS
@@ -27,6 +28,7 @@ class WindowRow(NamedTuple):
     median_vol_e9: int = 0
 
 
+@bundle
 class Market(NamedTuple):
     """Index and vol of every underlying.
 

@@ -15,7 +15,7 @@ from amm.units import DAY_MS, PPM, mul_div_down, mul_div_up, units_down, units_u
 from vaults.market import Market
 from vaults.rules import Rules
 from vaults.state import VEST_LOTS, State
-from vaults.valuation import value_book
+from vaults.valuation import value_over_window
 
 
 class Nav(NamedTuple):
@@ -51,11 +51,11 @@ def unvested_spread(state: State, rules: Rules, now_ms: int) -> int:
 @kernel
 def net_asset_value(state: State, rules: Rules, market: Market, now_ms: int) -> Nav:
     """Return the three values over the window of marks that ends now."""
-    value_book(state, rules, market)
     middle = low = high = 0.0
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
         if series.open_notional > 0:
+            value_over_window(state, rules, market, slot)
             notional, mark = float(series.open_notional), state.marks[slot]
             middle += notional * mark.value_median
             low += notional * mark.value_low

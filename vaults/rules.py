@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.oracle import buy_vol_e9, is_fresh, sell_vol_e9
 from amm.quote import IndexQuality, QuoteRules
@@ -17,6 +18,7 @@ from vaults.state import Records, record, record_type
 E9 = 1e9
 
 
+@bundle
 class Rules(NamedTuple):
     """Parameters (one record), terms (one record per underlying) and the scenario set."""
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from amm.bundle import bundle
+from amm.kernel import kernel
 from amm.scenarios import MOVES, REGIMES, UNDERLYINGS
 
 Records = Any
@@ -109,7 +111,8 @@ class SeriesMark(NamedTuple):
     value_median: float = 0.0
     value_low: float = 0.0
     value_high: float = 0.0
-    valued_ticks: int = NONE
+    window_ticks: int = NONE
+    losses_ticks: int = NONE
     least_key_e15: int = 0
 
 
@@ -160,6 +163,7 @@ class RequestRow(NamedTuple):
     status: int = 0
 
 
+@bundle
 class State(NamedTuple):
     """One token. `log` receives every move of the running command; see `vaults.moves`."""
 
@@ -240,6 +244,7 @@ def _room(array: Any, needed: int) -> Any:
     return larger.view(type(array))
 
 
+@kernel
 def moves_max(state: State) -> int:
     """Return a bound of the moves one kernel call can make.
 
@@ -247,12 +252,27 @@ def moves_max(state: State) -> int:
     of a slice of due positions may have all positions of its account given allowances twice.
     """
     pool = state.pool[0]
-    rows = int(pool.position_count) + int(pool.request_count) + int(pool.series_count)
-    return 64 + 12 * (rows + 2) + DUE_SLICE * (16 + 4 * (1 + int(pool.account_positions_max)))
+    rows = pool.position_count + pool.request_count + pool.series_count
+    return 64 + 12 * (rows + 2) + DUE_SLICE * (16 + 4 * (1 + pool.account_positions_max))
+
+
+@kernel
+def has_room(state: State) -> bool:
+    """Whether there is room for one command more: a row of each kind and all its moves."""
+    pool = state.pool[0]
+    return bool(
+        pool.series_count < state.series.shape[0]
+        and pool.account_count < state.accounts.shape[0]
+        and pool.position_count < state.positions.shape[0]
+        and pool.request_count < state.requests.shape[0]
+        and moves_max(state) <= state.log.shape[0]
+    )
 
 
 def with_room(state: State) -> State:
-    """Return the state with room for one command more: a row of each kind and all its moves."""
+    """Return the state, with larger arrays and the same rows where it has no room."""
+    if has_room(state):
+        return state
     pool = state.pool[0]
     return state._replace(
         series=_room(state.series, pool.series_count + 1),

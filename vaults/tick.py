@@ -266,7 +266,8 @@ def remark(state: State, rules: Rules, market: Market) -> None:
     """Recompute what is derived from marks, after a state was loaded."""
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
-        state.marks[slot].valued_ticks = NONE
+        state.marks[slot].window_ticks = NONE
+        state.marks[slot].losses_ticks = NONE
         state.marks[slot].least_key_e15 = 0
         if series.open_notional > 0:
             mark_series(state, rules, market, slot)

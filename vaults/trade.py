@@ -59,7 +59,7 @@ from vaults.valuation import (
     rate_of,
     risk_tolerance,
     value_book,
-    value_series,
+    value_scenarios,
 )
 
 _CLOCK = Move.CLOCK.value
@@ -409,7 +409,8 @@ def _open_checked(
         kind = 2 * underlying + int(opening.contract.is_call)
         period, rate = terms.funding_period_ms, terms.discount_rate_e9
         post(state, _SERIES, kind, strike_e8, terms.cap_ppm, period, rate)
-        state.marks[slot].valued_ticks = NONE
+        state.marks[slot].window_ticks = NONE
+        state.marks[slot].losses_ticks = NONE
     if state.series[slot].open_notional == 0:
         mark_series(state, rules, market, slot)
         state.marks[slot].least_key_e15 = NO_KEY
@@ -423,7 +424,7 @@ def _open_checked(
         post(state, _POSITION, account, slot, self_funding, 0, 0)
         position = int(state.accounts[account].first_position)
     post(state, _RESIZE, position, notional, opening.impact, 0, 0)
-    value_series(state, rules, market, slot)
+    value_scenarios(state, rules, market, slot)
     post(state, _SPREAD, opening.spread, now_ms, 0, 0, 0)
     if opening.impact > 0:
         post(state, _COUNT, _IMPACT_PAID, opening.impact, 0, 0, 0)

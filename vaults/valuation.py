@@ -86,12 +86,15 @@ def mark_series(state: State, rules: Rules, market: Market, slot: int) -> None:
 
 
 @kernel
-def _window_values(
-    state: State, rules: Rules, market: Market, contract: Contract, slot: int
-) -> None:
+def value_over_window(state: State, rules: Rules, market: Market, slot: int) -> None:
     """Value a series over the box of the valuation window: its corners and its medians."""
-    parameters = rules.parameters[0]
     underlying = state.series[slot].underlying
+    ticks = state.books[underlying].ticks
+    mark = state.marks[slot]
+    if mark.window_ticks == ticks:
+        return
+    parameters = rules.parameters[0]
+    contract = contract_of(state, rules, market, slot)
     window = market.windows[underlying]
     median = float(window.median_e8) / ONE
     vol = window.median_vol_e9 / E9
@@ -105,18 +108,18 @@ def _window_values(
         value = contract_value(contract, index, FlatSurface(vol + shift))
         low = min(low, value)
         high = max(high, value)
-    mark = state.marks[slot]
     mark.value_median = centre
     mark.value_low = low
     mark.value_high = high
+    mark.window_ticks = ticks
 
 
 @kernel
-def value_series(state: State, rules: Rules, market: Market, slot: int) -> None:
-    """Bring losses, stress and window values of one series up to its underlying's last tick."""
+def value_scenarios(state: State, rules: Rules, market: Market, slot: int) -> None:
+    """Bring scenario losses and stress of one series up to its underlying's last tick."""
     underlying = state.series[slot].underlying
     ticks = state.books[underlying].ticks
-    if state.marks[slot].valued_ticks == ticks:
+    if state.marks[slot].losses_ticks == ticks:
         return
     parameters = rules.parameters[0]
     contract = contract_of(state, rules, market, slot)
@@ -125,16 +128,15 @@ def value_series(state: State, rules: Rules, market: Market, slot: int) -> None:
     stress_increases(
         contract, index, surface, parameters.stress_move, parameters.stress_vol, state.stress[slot]
     )
-    _window_values(state, rules, market, contract, slot)
-    state.marks[slot].valued_ticks = ticks
+    state.marks[slot].losses_ticks = ticks
 
 
 @kernel
 def value_book(state: State, rules: Rules, market: Market) -> None:
-    """Bring every live series up to the last ticks."""
+    """Bring the scenarios of every live series up to the last ticks."""
     for slot in range(state.pool[0].series_count):
         if state.series[slot].open_notional > 0:
-            value_series(state, rules, market, slot)
+            value_scenarios(state, rules, market, slot)
 
 
 @kernel
