@@ -141,12 +141,14 @@ def initial_state(vol: float) -> OracleState:
 def restart(state: OracleState) -> OracleState:
     """Begin again after a break in the prices: no return is ever computed across it.
 
-    The index, a pending jump and the estimator's last sample are dropped; variances and vol
-    levels stay. `vol_ms` stays too, so what was published before the break remains out of order.
+    A pending jump and the estimator's last sample are dropped; variances and vol levels stay.
+    The last index stays as a number that open positions can be marked at, without a time: it is
+    never fresh, and the next one is not compared with it. `vol_ms` stays too, so what was
+    published before the break remains out of order.
     """
     return OracleState(
-        index_e8=0,
-        confidence_e8=0,
+        index_e8=state.index_e8,
+        confidence_e8=state.confidence_e8,
         index_ms=0,
         pending_count=0,
         pending_side=0,

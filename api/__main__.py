@@ -7,6 +7,7 @@ should hold does not, 2 bad input, with one line that says what is wrong.
 import dataclasses
 import json
 import os
+import re
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -36,6 +37,7 @@ DATA_DEFAULT = Path("../shared/data")
 SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
 CORRELATION = 0.8
+TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
 BAD_INPUT = 2
 BROKEN = 1
 
@@ -65,6 +67,13 @@ def _day(text: str) -> int:
     except ValueError:
         raise BadInputError(f"{text!r} is not a day such as 2025-10-01") from None
     return int(day.timestamp() * 1000)
+
+
+def _token_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(TOKEN_NAME.fullmatch(name) for name in names) or len(set(names)) < len(names):
+        raise BadInputError(f"--tokens {text!r} is not a list of different names such as TSLA.M")
+    return names
 
 
 def _data_folder(given: Path | None) -> Path | None:
@@ -144,7 +153,7 @@ def replay(
                 database = Path(scratch) / "replay.sqlite"
             store = Store(database)
             stack.callback(store.close)
-            names = tuple(name.strip() for name in tokens.split(",") if name.strip())
+            names = _token_names(tokens)
             plan = Plan(source, _day(start), _day(end), names, seed, vol, rent)
             run = Replay(Exchange(store, SYMBOLS), plan, path)
         except (HistoryError, BadInputError, StoreError, PlanError) as error:

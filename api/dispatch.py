@@ -17,6 +17,12 @@ from vaults.params import ParameterError, validate_parameters, validate_terms
 from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
 
+COUNT_MAX = 2**62
+"""Beyond any number a command can mean, and safe in 64 bits."""
+FED_VOL_MIN_E9 = 10**9 // 20
+FED_VOL_MAX_E9 = 10 * 10**9
+"""A fed vol level outside 5 % ... 1000 % is a mistake of the feed."""
+
 
 class Executed(NamedTuple):
     """An answer, the moves made by token, and the oracle state where a tick changed it."""
@@ -70,7 +76,7 @@ def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Exec
         variance_10d_e12=command.variance_10d_e12,
         variance_45d_e12=command.variance_45d_e12,
     )
-    set_oracle(memory.market, underlying, tuple(oracle), memory.window_ms())
+    set_oracle(memory.market, underlying, tuple(oracle))
     return Executed(Outcome(), {}, tuple(oracle))
 
 
@@ -158,8 +164,9 @@ def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict
 
 
 def _tick(memory: Memory, command: commands.Tick) -> Executed:
-    if command.underlying not in memory.underlyings:
-        return _refuse(Reject.UNDERLYING_UNKNOWN)
+    is_fed_vol_good = command.vol_e9 == 0 or FED_VOL_MIN_E9 <= command.vol_e9 <= FED_VOL_MAX_E9
+    if command.sources < 1 or not is_fed_vol_good:
+        return _refuse(Reject.OBSERVATION_REFUSED)
     underlying = memory.underlyings.index(command.underlying)
     before = memory.market.oracle[underlying].item()
     seen = Observation(command.price_e8, command.confidence_e8, command.published_ms)
@@ -175,7 +182,7 @@ def _tick(memory: Memory, command: commands.Tick) -> Executed:
         refused = _refuse(Reject.OBSERVATION_REFUSED)
         return refused._replace(outcome=Outcome(code=refused.outcome.code, verdict=int(verdict)))
     words = tuple(int(each) for each in oracle)
-    set_oracle(memory.market, underlying, words, memory.window_ms())
+    set_oracle(memory.market, underlying, words)
     moves: dict[str, Any] = {}
     if verdict == OracleVerdict.USED:
         for name in memory.tokens:
@@ -189,7 +196,7 @@ def _restart(memory: Memory, command: commands.Restart) -> Executed:
     underlying = memory.underlyings.index(command.underlying)
     oracle = restart(OracleState(*memory.market.oracle[underlying].item()))
     words = tuple(int(each) for each in oracle)
-    set_oracle(memory.market, underlying, words, memory.window_ms())
+    set_oracle(memory.market, underlying, words)
     return Executed(Outcome(), {}, words)
 
 
@@ -213,7 +220,7 @@ def _request(memory: Memory, command: commands.Request) -> Executed:
         token.state,
         token.rules,
         slot,
-        command.kind,
+        int(command.kind),
         command.amount,
         command.min_out,
         command.now_ms,
@@ -266,8 +273,40 @@ _OF_NO_TOKEN = (
 )
 
 
+def is_countable(command: Command) -> bool:
+    """Whether every number is one that kernels count in: a float would be float money."""
+    values = (getattr(command, name) for name in command.__slots__)
+    return all(
+        isinstance(each, int) and abs(each) <= COUNT_MAX
+        for each in values
+        if isinstance(each, int | float)
+    )
+
+
+def _last_ms(memory: Memory, command: Command) -> int:
+    """Return the time a command must not be before: its token's clock, for a tick every token's.
+
+    A tick must also be after the last one of its underlying.
+    """
+    if isinstance(command, commands.Tick):
+        underlying = memory.underlyings.index(command.underlying)
+        states = [token.state for token in memory.tokens.values()]
+        clocks = [int(state.pool[0].now_ms) for state in states]
+        return max(
+            [*clocks, *(int(state.books[underlying].tick_ms) + 1 for state in states)], default=0
+        )
+    if isinstance(command, _OF_NO_TOKEN):
+        return 0
+    return int(memory.tokens[command.token].state.pool[0].now_ms)
+
+
 def execute(memory: Memory, command: Command) -> Executed:
     """Carry out one command on the state in memory; a refusal has changed nothing."""
+    if isinstance(command, commands.Tick) and command.underlying not in memory.underlyings:
+        return _refuse(Reject.UNDERLYING_UNKNOWN)
     if not isinstance(command, _OF_NO_TOKEN) and command.token not in memory.tokens:
         return _refuse(Reject.TOKEN_UNKNOWN)
+    last_ms = _last_ms(memory, command)
+    if command.now_ms < last_ms:
+        return _refuse(Reject.TIME_NOT_INCREASING, last_ms, command.now_ms)
     return _HANDLERS[type(command)](memory, command)

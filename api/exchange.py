@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api import journal
-from api.dispatch import Executed, execute
+from api.dispatch import Executed, execute, is_countable
 from api.journal import FIRST_DIGEST, Record, make_record
 from api.memory import Memory
 from api.recovery import load_memory
@@ -23,6 +23,10 @@ from vaults.state import words_in_use
 
 BATCH_MAX = 256
 """Commands after which a batch should be committed."""
+
+
+class MalformedCommandError(ValueError):
+    """A number of the command is no integer, or beyond any that means something; not journalled."""
 
 
 class KeyConflictError(Exception):
@@ -77,9 +81,12 @@ class Exchange:
         nothing.
 
         Raises:
+            MalformedCommandError: It holds a number that cannot be counted with.
             KeyConflictError: The key was used for another command.
             QuarantinedError: A kernel failed on this command.
         """
+        if not is_countable(command):
+            raise MalformedCommandError(repr(command))
         if key in self._quarantine:
             raise QuarantinedError(key)
         known = self._answer_of(key, command)
@@ -159,7 +166,9 @@ class Exchange:
             saved = self._saved.setdefault(name, {})
             if not saved:
                 listing = journal.command_bytes(token.listing)
-                upsert(connection, TOKENS, [{"token": name, "listing": listing}])
+                number = list(memory.tokens).index(name)
+                row = {"number": number, "token": name, "listing": listing}
+                upsert(connection, TOKENS, [row])
             for part, table in STATE.items():
                 words = words_in_use(token.state, part)
                 slots = rows_that_differ(words, saved.get(part))

@@ -9,7 +9,6 @@ from vaults.commands import Command, Credit, ListToken, Outcome
 from vaults.invariants import states_are_equal
 from vaults.market import Market, new_market, set_oracle
 from vaults.moves import FLOWS, replay_moves
-from vaults.params import Parameters
 from vaults.rejects import Reject
 from vaults.rules import Rules, make_rules
 from vaults.state import NONE, State, empty_state, with_room
@@ -72,10 +71,6 @@ class Memory:
         if account_id not in entered.slots:
             entered.slots[account_id] = len(entered.slots)
 
-    def window_ms(self) -> int:
-        """Return the valuation window: one for all tokens, for they share the market."""
-        return Parameters().window_ms
-
     def apply_record(
         self,
         command: Command,
@@ -90,7 +85,7 @@ class Memory:
             self.list_token(command)
         if oracle:
             underlying = self.underlyings.index(command.underlying)  # type: ignore[union-attr]
-            set_oracle(self.market, underlying, oracle, self.window_ms())
+            set_oracle(self.market, underlying, oracle)
         for name, rows in moves.items():
             replay_moves(self.make_room(name).state, rows)
         if isinstance(command, Credit):

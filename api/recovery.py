@@ -9,7 +9,7 @@ from api.memory import Memory, Token
 from api.store import Store
 from api.tables import ACCOUNTS, MINUTES, ORACLES, STATE, TOKENS
 from vaults.commands import ListToken
-from vaults.market import refresh_windows
+from vaults.market import refresh_window
 from vaults.moves import FLOWS
 from vaults.rules import make_rules
 from vaults.state import State, empty_state
@@ -24,9 +24,10 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
         memory.market.oracle[row[0]] = tuple(row[1:])
     for row in store.rows(MINUTES):
         memory.market.minutes[row[0], row[1]] = row[2:]
-    refresh_windows(memory.market, memory.window_ms())
+    for slot in range(len(underlyings)):
+        refresh_window(memory.market, slot)
     states = _load_states(store)
-    for token, listing in store.rows(TOKENS):
+    for _, token, listing in store.rows(TOKENS):
         command = msgspec.msgpack.decode(listing, type=ListToken)
         state = states[token]
         in_use = state.accounts[: state.pool[0].account_count]

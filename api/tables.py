@@ -67,7 +67,8 @@ SETTINGS = Table(
 TOKENS = Table(
     "token",
     METADATA,
-    Column("token", Text, primary_key=True),
+    Column("number", Word, primary_key=True, autoincrement=False),
+    Column("token", Text, nullable=False, unique=True),
     Column("listing", LargeBinary, nullable=False),
     sqlite_strict=True,
 )

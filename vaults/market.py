@@ -11,6 +11,8 @@ from amm.scenarios import UNDERLYINGS
 from amm.units import MINUTE_MS
 from vaults.state import Ints, Records, record, records
 
+WINDOW_MINUTES = 60
+"""Length of the valuation window."""
 WINDOW_SLOTS = 64
 """Minutes of history kept; more than the valuation window has."""
 
@@ -73,7 +75,7 @@ def _median(values: Ints, count: int) -> int:
 
 
 @kernel
-def summarise(market: Market, underlying: int, minute: int, window_minutes: int) -> None:
+def _summarise(market: Market, underlying: int, minute: int) -> None:
     """Recompute the window of the minutes up to and including `minute`."""
     window = market.windows[underlying]
     prices = np.empty(WINDOW_SLOTS, dtype=np.int64)
@@ -82,7 +84,7 @@ def summarise(market: Market, underlying: int, minute: int, window_minutes: int)
     low = high = market.oracle[underlying].index_e8
     for slot in range(WINDOW_SLOTS):
         row = market.minutes[underlying, slot]
-        if row[3] > 0 and minute - window_minutes < row[0] <= minute:
+        if row[3] > 0 and minute - WINDOW_MINUTES < row[0] <= minute:
             low = min(low, row[1])
             high = max(high, row[2])
             prices[count] = row[3]
@@ -96,7 +98,7 @@ def summarise(market: Market, underlying: int, minute: int, window_minutes: int)
 
 
 @kernel
-def publish(market: Market, underlying: int, window_ms: int) -> None:
+def publish(market: Market, underlying: int) -> None:
     """Enter the oracle's index, just used, into the underlying's last hour."""
     oracle = market.oracle[underlying]
     minute = oracle.index_ms // MINUTE_MS
@@ -109,20 +111,20 @@ def publish(market: Market, underlying: int, window_ms: int) -> None:
     row[2] = max(row[2], oracle.index_e8)
     row[3] = oracle.index_e8
     row[4] = oracle.mark_vol_e9
-    summarise(market, underlying, minute, window_ms // MINUTE_MS)
+    _summarise(market, underlying, minute)
 
 
-def set_oracle(market: Market, underlying: int, words: tuple[int, ...], window_ms: int) -> None:
+@kernel
+def refresh_window(market: Market, underlying: int) -> None:
+    """Recompute a window from its minutes, after these were read back."""
+    minute = market.minutes[underlying, :, 0].max()
+    if minute > 0:
+        _summarise(market, underlying, minute)
+
+
+def set_oracle(market: Market, underlying: int, words: tuple[int, ...]) -> None:
     """Put an oracle state, live or from the journal, in force; a new index joins the window."""
     last_ms = int(market.oracle[underlying].index_ms)
     market.oracle[underlying] = words
-    if int(market.oracle[underlying].index_ms) != last_ms and market.oracle[underlying].index_e8:
-        publish(market, underlying, window_ms)
-
-
-def refresh_windows(market: Market, window_ms: int) -> None:
-    """Recompute the windows from their minutes, after these were read back."""
-    for underlying in range(UNDERLYINGS):
-        minute = int(market.minutes[underlying, :, 0].max())
-        if minute > 0:
-            summarise(market, underlying, minute, window_ms // MINUTE_MS)
+    if int(market.oracle[underlying].index_ms) not in (0, last_ms):
+        publish(market, underlying)

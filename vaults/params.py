@@ -52,7 +52,6 @@ class Parameters(NamedTuple):
     keep_reserve_ms: int = HOUR_MS
     self_funding_ms: int = DAY_MS
     # Valuation.
-    window_ms: int = HOUR_MS
     window_marks_min: int = 30
     box_spot: float = 5e-4
     box_vol: float = 0.01
@@ -122,7 +121,6 @@ _RATIOS_UP_TO_ONE = (
 
 _BOUNDS = (
     ("vest_days", VEST_LOTS - 1),
-    ("window_ms", HOUR_MS),
     ("rent_max", 64.0),
     ("box_vol", 0.1),
     ("stress_move", 0.9),
@@ -134,7 +132,6 @@ _ORDERED = (
     ("strike_low", "strike_high"),
     ("exit_fee_ppm", "exit_fee_max_ppm"),
     ("cutoff_ms", "flush_period_ms"),
-    ("window_ms", "flush_period_ms"),
     ("keep_reserve_ms", "open_reserve_ms"),
     ("accrual_gap_ms", "keep_reserve_ms"),
 )

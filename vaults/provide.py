@@ -91,6 +91,8 @@ def _check_offer(
     """Check that an account has what it offers."""
     if account == NONE:
         return Refusal(_ACCOUNT_UNKNOWN, 0, 0)
+    if not 0 <= kind <= _REDEEM_INSURANCE:
+        return Refusal(_REQUEST_UNKNOWN, _REDEEM_INSURANCE, kind)
     if amount <= 0:
         return Refusal(_AMOUNT_NOT_POSITIVE, 1, amount)
     if amount > AMOUNT_MAX:

@@ -1,0 +1,346 @@
+"""The single writer: answers, keys, durability, and the journal that rebuilds the state."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from amm.units import DAY_MS, MINUTE_MS, ONE
+from api import exchange as writer
+from api.exchange import (
+    BatchLostError,
+    Exchange,
+    KeyConflictError,
+    MalformedCommandError,
+    QuarantinedError,
+)
+from api.recovery import check_database
+from api.replay import state_digest
+from api.store import Store, StoreError
+from tests.api.conftest import START_MS, TOKEN, prepare, tick
+from vaults.commands import (
+    Cancel,
+    Check,
+    Close,
+    Credit,
+    Debit,
+    Flush,
+    ListToken,
+    Open,
+    Request,
+    Restart,
+    Tick,
+    Withdraw,
+)
+from vaults.moves import RequestKind
+from vaults.params import Parameters
+from vaults.rejects import Reject
+
+NOW = START_MS + MINUTE_MS + 1_000
+
+
+def opening(notional: int = ONE // 10, **changes: object) -> Open:
+    """Return an order that a pool with nothing but its seed can take."""
+    values = {
+        "token": TOKEN,
+        "account": "buyer",
+        "underlying": "BTC",
+        "kind": "call",
+        "strike_e8": 100_000 * ONE,
+        "notional": notional,
+        "limit_total": ONE,
+        "now_ms": NOW,
+    }
+    return Open(**(values | changes))  # type: ignore[arg-type]
+
+
+def run_a_life(exchange: Exchange) -> None:
+    """Deposit, flush, trade, refuse, close, withdraw: every kind of command once."""
+    do = exchange.execute
+    do(Request(TOKEN, "provider", RequestKind.DEPOSIT_MAIN, 900 * ONE, NOW), "deposit")
+    asked = do(Request(TOKEN, "provider", RequestKind.DEPOSIT_INSURANCE, ONE, NOW), "insure")
+    do(Cancel(TOKEN, "provider", asked.outcome.row, NOW), "cancel")
+    due = int(exchange.memory.tokens[TOKEN].state.pool[0].next_flush_ms)
+    for minute in range(30, -1, -1):
+        tick(exchange, due - minute * MINUTE_MS)
+    assert do(Flush(TOKEN, due), "flush").outcome.done
+    bought = do(opening(10 * ONE, now_ms=due + 1_000, self_funding=True), "open").outcome
+    assert bought.code == 0
+    assert do(opening(10**6 * ONE, now_ms=due + 1_000), "too-much").outcome.code != 0
+    tick(exchange, due + MINUTE_MS, btc=100_500)
+    do(Check(TOKEN, bought.row, due + MINUTE_MS), "check")
+    do(Close(TOKEN, "buyer", bought.row, 4 * ONE, due + MINUTE_MS), "close")
+    do(Withdraw(TOKEN, "buyer", ONE, due + MINUTE_MS), "withdraw")
+    do(Debit(TOKEN, ONE, due + MINUTE_MS), "debit")
+    do(Restart("BTC", due + 2 * MINUTE_MS), "restart")
+    tick(exchange, due + 3 * MINUTE_MS)
+    exchange.commit()
+
+
+def test_the_journal_rebuilds_the_state_that_the_rows_hold(
+    exchange: Exchange, database: Path
+) -> None:
+    """I13: applying the recorded integers gives the state of memory and of the tables."""
+    run_a_life(exchange)
+    digest = state_digest(exchange)
+    exchange.store.close()
+    store = Store(database)
+    checked = check_database(store)
+    assert checked.faults == []
+    assert checked.records == exchange.journal_length
+    assert state_digest(Exchange(store)) == digest
+    store.close()
+
+
+def test_a_restarted_exchange_decides_as_if_it_had_never_stopped(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    """What is derived from marks comes back with the state: both go on to the same integers."""
+    other_store = Store(tmp_path / "other.sqlite")
+    other = Exchange(other_store)
+    prepare(other)
+    for each in (exchange, other):
+        run_a_life(each)
+    other_store.close()
+    other_store = Store(tmp_path / "other.sqlite")
+    restarted = Exchange(other_store)
+    later = int(exchange.memory.tokens[TOKEN].state.pool[0].now_ms) + MINUTE_MS
+    for each in (exchange, restarted):
+        tick(each, later, btc=100_300)
+        again = opening(5 * ONE, now_ms=later, limit_total=5 * ONE)
+        assert each.execute(again, "again").outcome.code == 0
+        tick(each, later + MINUTE_MS, btc=100_900)
+    assert state_digest(exchange) == state_digest(restarted)
+    other_store.close()
+
+
+def test_a_key_repeats_its_answer_and_does_nothing_twice(exchange: Exchange) -> None:
+    """In the running batch and after the commit alike, accepted or refused."""
+    first = exchange.execute(opening(), "order").outcome
+    refused = exchange.execute(opening(limit_total=1), "mean").outcome
+    assert first.code == 0
+    assert refused.code == Reject.PRICE_LIMIT
+    length = exchange.journal_length
+    for _ in range(2):
+        assert exchange.execute(opening(), "order").outcome == first
+        assert exchange.execute(opening(limit_total=1), "mean").outcome == refused
+        exchange.commit()
+    assert exchange.journal_length == length
+
+
+def test_a_key_cannot_be_used_for_another_command(exchange: Exchange) -> None:
+    """Neither for other numbers nor for another kind of command."""
+    exchange.execute(opening(), "order")
+    with pytest.raises(KeyConflictError):
+        exchange.execute(opening(limit_total=2 * ONE), "order")
+    exchange.commit()
+    with pytest.raises(KeyConflictError):
+        exchange.execute(Debit(TOKEN, 1, NOW), "order")
+
+
+def test_what_was_not_committed_did_not_happen(exchange: Exchange, database: Path) -> None:
+    """A writer that dies leaves the state of its last commit."""
+    before = state_digest(exchange)
+    exchange.execute(opening(), "order")
+    assert state_digest(exchange) != before
+    exchange.store.close()
+    store = Store(database)
+    again = Exchange(store)
+    assert state_digest(again) == before
+    assert again.execute(opening(), "order").outcome.code == 0
+    store.close()
+
+
+def test_a_batch_the_database_refuses_is_lost_as_a_whole(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The callers are told, the state is that of the last commit, and the same keys work again."""
+    before = state_digest(exchange)
+    exchange.execute(opening(), "order")
+
+    def full_disk(*_: object) -> None:
+        raise OperationalError("insert", {}, sqlite3.OperationalError("disk full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "append", full_disk)
+        with pytest.raises(BatchLostError):
+            exchange.commit()
+    assert state_digest(exchange) == before
+    assert exchange.execute(opening(), "order").outcome.code == 0
+    exchange.commit()
+
+
+def test_a_kernel_that_fails_costs_its_batch_and_its_key(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug is quarantined: the state is rebuilt, others go on, the command is not tried again."""
+    before = state_digest(exchange)
+    exchange.execute(Credit(TOKEN, "buyer", ONE, NOW), "innocent")
+
+    def bug(*_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "execute", bug)
+        with pytest.raises(QuarantinedError):
+            exchange.execute(opening(), "culprit")
+    assert state_digest(exchange) == before
+    with pytest.raises(QuarantinedError):
+        exchange.execute(opening(), "culprit")
+    assert exchange.execute(Credit(TOKEN, "buyer", ONE, NOW), "innocent").outcome.code == 0
+
+
+def test_a_second_writer_is_kept_out(exchange: Exchange, database: Path) -> None:
+    """Two processes on one database would each believe in their own state."""
+    with pytest.raises(StoreError, match="in use"):
+        Store(database)
+    exchange.store.close()
+    Store(database).close()
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to look at", b"\0" * 5000])
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    """And the file is left as it was."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        Store(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE journal SET outcome = x'80' WHERE sequence = 4", "record 4 does not match"),
+        ("UPDATE journal SET now_ms = now_ms + 1 WHERE sequence = 2", "record 2 does not match"),
+        ("DELETE FROM journal WHERE sequence = 3", "record 3 is missing"),
+        ("UPDATE account SET balance = balance + 1 WHERE slot = 0", f"state of {TOKEN}"),
+        ("UPDATE oracle SET mark_vol_e9 = mark_vol_e9 + 1", "market oracle"),
+        ("DELETE FROM journal WHERE sequence > 6", f"state of {TOKEN}"),
+    ],
+)
+def test_whatever_is_changed_by_hand_is_found(
+    exchange: Exchange, database: Path, change: str, fault: str
+) -> None:
+    """`db check` names a changed record, a lost one, and rows that the journal does not explain."""
+    exchange.execute(opening(), "order")
+    exchange.commit()
+    exchange.store.close()
+    with sqlite3.connect(database) as connection:
+        connection.execute(change)
+    connection.close()
+    store = Store(database)
+    assert any(fault in each for each in check_database(store).faults)
+    store.close()
+
+
+def test_tokens_keep_the_order_of_their_listing(exchange: Exchange, database: Path) -> None:
+    """Ticks reach them in it, before a restart and after."""
+    exchange.execute(ListToken("NVDA.M", NOW), "second")
+    exchange.execute(ListToken("AAPL.M", NOW), "third")
+    exchange.commit()
+    digest = state_digest(exchange)
+    exchange.store.close()
+    store = Store(database)
+    restarted = Exchange(store)
+    assert list(restarted.memory.tokens) == [TOKEN, "NVDA.M", "AAPL.M"]
+    assert state_digest(restarted) == digest
+    assert check_database(store).faults == []
+    store.close()
+
+
+def test_a_restarted_underlying_leaves_positions_with_their_last_mark(exchange: Exchange) -> None:
+    """No index is fresh then, but nothing divides by it either."""
+    run_a_life(exchange)
+    now = int(exchange.memory.tokens[TOKEN].state.pool[0].now_ms)
+    exchange.execute(Restart("BTC", now), "break")
+    order = opening(ONE, now_ms=now, limit_total=ONE)
+    assert exchange.execute(order, "no-index").outcome.code == Reject.MARK_STALE
+    on_eth = opening(ONE, now_ms=now, limit_total=ONE, underlying="ETH", strike_e8=4_000 * ONE)
+    assert exchange.execute(on_eth, "fresh-index").outcome.code == 0
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
+
+
+def test_tables_refuse_what_is_not_an_integer(exchange: Exchange, database: Path) -> None:
+    """STRICT tables: a float in a balance is an error of the database, not a rounding."""
+    exchange.commit()
+    exchange.store.close()
+    connection = sqlite3.connect(database)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("UPDATE account SET balance = 1.5")
+    connection.close()
+
+
+@pytest.mark.parametrize("notional", [2**80, -(2**63), 0.5, float("nan"), float("inf")])
+def test_a_number_that_cannot_be_counted_with_never_reaches_a_kernel(
+    exchange: Exchange, notional: int
+) -> None:
+    """A float would compile float money, a large integer wrap: neither gets in or is journalled."""
+    before, length = state_digest(exchange), exchange.journal_length
+    with pytest.raises(MalformedCommandError):
+        exchange.execute(opening(notional), "malformed")
+    assert state_digest(exchange) == before
+    assert exchange.journal_length == length
+
+
+REFUSALS = [
+    (opening(token="NVDA.M"), Reject.TOKEN_UNKNOWN),
+    (opening(underlying="DOGE"), Reject.SERIES_UNKNOWN),
+    (opening(kind="straddle"), Reject.SERIES_UNKNOWN),
+    (opening(account="stranger"), Reject.ACCOUNT_UNKNOWN),
+    (opening(0), Reject.AMOUNT_NOT_POSITIVE),
+    (opening(-ONE), Reject.AMOUNT_NOT_POSITIVE),
+    (opening(2**53), Reject.AMOUNT_TOO_LARGE),
+    (opening(now_ms=NOW + 60_000), Reject.MARK_STALE),
+    (opening(strike_e8=100_001 * ONE), Reject.STRIKE_OFF_LADDER),
+    (opening(strike_e8=-100_000 * ONE), Reject.STRIKE_OFF_LADDER),
+    (opening(strike_e8=60_000 * ONE), Reject.STRIKE_WINDOW),
+    (opening(strike_e8=150_000 * ONE), Reject.STRIKE_WINDOW),
+    (opening(ONE // 1_000), Reject.NOTIONAL_MIN),
+    (opening(10 * ONE), Reject.SERIES_SHARE),
+    (opening(ONE // 2), Reject.ACCOUNT_SHARE),
+    (opening(limit_total=0), Reject.PRICE_LIMIT),
+    (Close(TOKEN, "buyer", 99, ONE, NOW), Reject.POSITION_UNKNOWN),
+    (Close(TOKEN, "stranger", 1, ONE, NOW), Reject.ACCOUNT_UNKNOWN),
+    (Check(TOKEN, 99, NOW), Reject.POSITION_UNKNOWN),
+    (Credit(TOKEN, "buyer", 0, NOW), Reject.AMOUNT_NOT_POSITIVE),
+    (Credit(TOKEN, "buyer", 2**53 // 64 + 1, NOW), Reject.SUPPLY_LIMIT),
+    (Withdraw(TOKEN, "buyer", 1_001 * ONE, NOW), Reject.BALANCE),
+    (Withdraw(TOKEN, "stranger", 1, NOW), Reject.ACCOUNT_UNKNOWN),
+    (Debit(TOKEN, 1, NOW), Reject.BALANCE),
+    (Request(TOKEN, "provider", RequestKind.DEPOSIT_MAIN, 1_001 * ONE, NOW), Reject.BALANCE),
+    (
+        Request(TOKEN, "provider", RequestKind.REDEEM_MAIN, 1, NOW),
+        Reject.SHARES_EXCEED_HOLDING,
+    ),
+    (Request(TOKEN, "provider", 7, ONE, NOW), Reject.REQUEST_UNKNOWN),
+    (Cancel(TOKEN, "provider", 0, NOW), Reject.REQUEST_UNKNOWN),
+    (Flush(TOKEN, NOW), Reject.NOT_DUE),
+    (ListToken(TOKEN, NOW), Reject.DUPLICATE_REFERENCE),
+    (ListToken("NVDA.M", NOW, Parameters(seed=0)), Reject.PARAMETERS_INVALID),
+    (ListToken("NVDA.M", NOW, Parameters(fee=float("nan"))), Reject.PARAMETERS_INVALID),
+    (Tick("DOGE", ONE, NOW, NOW), Reject.UNDERLYING_UNKNOWN),
+    (Tick("BTC", -ONE, NOW, NOW), Reject.OBSERVATION_REFUSED),
+    (Tick("BTC", 100_000 * ONE, NOW - DAY_MS, NOW), Reject.OBSERVATION_REFUSED),
+    (Tick("BTC", 100_000 * ONE, NOW, NOW, sources=0), Reject.OBSERVATION_REFUSED),
+    (Tick("BTC", 100_000 * ONE, NOW, NOW, vol_e9=-1), Reject.OBSERVATION_REFUSED),
+    (Tick("BTC", 100_000 * ONE, NOW, NOW - 2_000), Reject.TIME_NOT_INCREASING),
+    (opening(now_ms=NOW - 2_000), Reject.TIME_NOT_INCREASING),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), REFUSALS, ids=lambda each: getattr(each, "name", ""))
+def test_a_refusal_has_its_code_and_changes_nothing(
+    exchange: Exchange, command: Open, code: Reject
+) -> None:
+    """I12 through the writer: only the journal knows of a refused command."""
+    before = state_digest(exchange)
+    executed = exchange.execute(command, "refused")
+    assert Reject(executed.outcome.code) is code
+    assert executed.moves == {}
+    assert state_digest(exchange) == before
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
