@@ -69,14 +69,8 @@ def kernel(function: Function) -> Function:
 
     It runs without the GIL, so threads can share the paths of a simulation. Not used, and why:
     `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
-    A function with a leading underscore can be called by kernels only: it gets no wrapper for
-    Python, which takes as long to compile as itself.
     """
-    internal = function.__name__.startswith("_")
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
-    if internal:
-        options["no_cpython_wrapper"] = True
-    compiled = numba.njit(**options)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     if not _INTERPRETED:
         _ignore_literals(compiled)
     return cast("Function", compiled)

@@ -67,7 +67,7 @@ def price(
     if out is None:
         out = Price._make(np.empty(shape) for _ in Price._fields)
     rows = tuple(_row(number, shape) for number in numbers)
-    _fill(_row(is_call, shape), *rows, *_writable_rows(out, shape))
+    fill_prices(_row(is_call, shape), *rows, *_writable_rows(out, shape))
     return out
 
 
@@ -128,7 +128,7 @@ def _writable_rows(out: Price, shape: tuple[int, ...]) -> tuple[Floats, ...]:
 
 
 @kernel
-def _fill(
+def fill_prices(
     is_call: Bools,
     moneyness: Floats,
     vol: Floats,

@@ -115,7 +115,7 @@ def fill_losses(
 
 @kernel
 def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> float:
-    """Return U of an open book, in tokens; >= 0.
+    """Return U of an open book, in tokens; >= 0 but for rounding.
 
     Args:
         scenarios: The scenario set.
@@ -163,7 +163,7 @@ def fill_weights(
             for other in range(MOVES):
                 by_other = math.exp((book[1 - own, regime, other] - other_highest) / tolerance)
                 joined += scenarios.joint[regime, move, other] * by_other
-            tilt = (book[own, regime, move] + other_highest) / tolerance
+            tilt = book[own, regime, move] / tolerance
             log_weights[regime, move] = math.log(joined) + tilt if joined > 0.0 else -math.inf
             highest = max(highest, log_weights[regime, move])
     total = 0.0

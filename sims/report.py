@@ -37,6 +37,7 @@ def _dress(axes: Axes, label: str) -> None:
     axes.set_ylabel(label)
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0)
     axes.legend(loc="best", frameon=False, fontsize=9)
 
 

@@ -156,7 +156,7 @@ def test_importing_the_package_compiles_nothing() -> None:
 @pytest.mark.compiled
 def test_one_layout_is_compiled() -> None:
     """Whatever the arguments' layout, the loop has one compiled version."""
-    fill = sys.modules["amm.price"]._fill  # noqa: SLF001
+    fill = sys.modules["amm.price"].fill_prices
     moneyness = np.ones((4, 6))
     for view in (moneyness, moneyness.T, moneyness[::2], np.broadcast_to(1.0, (2, 2)), [1, 2]):
         price("call", view, 0.55, WEEK)
