@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amm.units import DAY_MS
+from api.dispatch import FED_VOL_MIN_E9
 from api.exchange import Exchange
 from api.printing import print_result
 from api.recovery import check_database
@@ -37,6 +38,8 @@ DATA_DEFAULT = Path("../shared/data")
 SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
 CORRELATION = 0.8
+SIMULATED_DAYS_MAX = 3_660
+VOL_MIN = FED_VOL_MIN_E9 / 1e9
 TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
 BAD_INPUT = 2
 BROKEN = 1
@@ -91,9 +94,15 @@ def _read_prices(
     """Return the prices to run through, and where they are from."""
     if end_ms <= start_ms:
         raise BadInputError("--to must be after --from")
+    if 0.0 < vol < VOL_MIN:
+        raise BadInputError(f"--vol {vol} is below {VOL_MIN}, the least a feed may say")
     if folder is not None:
         return "history", read_path(folder, SYMBOLS, start_ms, end_ms)
     days = (end_ms - start_ms) // DAY_MS
+    if days > SIMULATED_DAYS_MAX:
+        raise BadInputError(
+            f"--from and --to are {days} days apart; at most {SIMULATED_DAYS_MAX} are simulated"
+        )
     vols = (vol, vol) if vol else SIMULATED_VOLS
     path = simulate_path(SYMBOLS, start_ms, days, SIMULATED_PRICES, vols, CORRELATION, seed)
     return "simulated", path
@@ -114,6 +123,16 @@ def _write_picture(replay: Replay, picture: Path) -> None:
     draw_run(picture, title, price_series(replay), tokens)
 
 
+def _writable(picture: Path) -> Path:
+    """Return the path, once it is sure that a picture can be written there."""
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.open("ab").close()
+    except OSError as error:
+        raise BadInputError(f"--picture {picture}: {error.strerror}") from None
+    return picture
+
+
 def _as_json(result: Result) -> str:
     values = dataclasses.asdict(result)
     for name, token in result.tokens.items():
@@ -129,7 +148,7 @@ def replay(
     start: Annotated[str, typer.Option("--from", help="First day (UTC).")] = "2025-10-01",
     end: Annotated[str, typer.Option("--to", help="Day after the last.")] = "2025-11-01",
     tokens: Annotated[str, typer.Option(help="Stock tokens.")] = "TSLA.M,NVDA.M,CRCL.M",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the flow.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Seed of the flow.")] = 7,
     simulated: Annotated[bool, typer.Option(help="Simulate prices, even with data.")] = False,
     vol: Annotated[float, typer.Option(min=0.0, max=5.0, help="Fix the vol level.")] = 0.0,
     rent: Annotated[bool, typer.Option(help="Charge rent for locked capital.")] = True,
@@ -139,9 +158,11 @@ def replay(
 ) -> None:
     """Run prices through the exchange with a seeded flow, and show who won and lost.
 
-    Without a folder: the one in EVERGAMMA_DATA, else ../shared/data, else a simulated month. With
-    --vol the vol level is fixed (and a simulated path has that vol). A run with --database that
-    was interrupted continues when the command is given again.
+    Without a folder it takes EVERGAMMA_DATA, else ../shared/data, else a simulated month.
+
+    With --vol the vol level is fixed, and a simulated path has that vol.
+
+    With --database a run that was interrupted continues when the command is given again.
     """
     with ExitStack() as stack:
         try:
@@ -156,6 +177,7 @@ def replay(
             names = _token_names(tokens)
             plan = Plan(source, _day(start), _day(end), names, seed, vol, rent)
             run = Replay(Exchange(store, SYMBOLS), plan, path)
+            picture = _writable(picture or Path("run") / "replay.png")
         except (HistoryError, BadInputError, StoreError, PlanError) as error:
             raise _fail(error) from None
         try:
@@ -163,8 +185,6 @@ def replay(
         except InvariantError as error:
             raise _fail(error, BROKEN) from None
         result = collect(run)
-        picture = picture or Path("run") / "replay.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
         _write_picture(run, picture)
         if as_json:
             print(_as_json(result))
@@ -191,8 +211,20 @@ def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what cannot be parsed is told in one line too."""
+    try:
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        sys.exit(BROKEN)
+    except Exception as error:
+        # The base class of usage errors is not exported; this method is what they share.
+        if not hasattr(error, "format_message"):
+            raise
+        message = " ".join(error.format_message().split())
+        if message:
+            print(f"evergamma: {message}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

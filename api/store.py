@@ -53,6 +53,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder, not a database")
         try:
             self._lock = path.with_name(path.name + ".lock").open("w")
         except OSError as error:

@@ -267,6 +267,10 @@ def fill_redemptions(
                 if share_of < wanted:
                     shares = mul_div_down(shares, share_of, wanted)
                 gross = gross_for(shares, supply, nav)
+                # A sum of rounded parts can be less than the rounded sum.
+                while gross > left:
+                    shares -= 1
+                    gross = gross_for(shares, supply, nav)
                 if gross > 0:
                     left -= gross
                     _redeem(state, slot, shares, gross, fee_ppm, rules, now_ms)
@@ -351,7 +355,7 @@ def flush(state: State, rules: Rules, market: Market, now_ms: int) -> Flushed:
     new_period = (pool.flushes + 1) % parameters.cover_period_flushes == 0
     post(state, _COVER, int(new_period), after.mid, 0, 0, 0)
     phi_ppm = cover_price_ppm(state, rules, stress)
-    doubled = int(rent_doubles(state, rules))
+    doubled = int(rent_doubles(state, rules, pool.flushes + 1))
     reference = max(after.mid, 0)
     _schedule(state, rules, now_ms, 1, reference, phi_ppm, doubled)
     return Flushed(accepted(), 1, nav, supply, after, int(pool.main_shares))

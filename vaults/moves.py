@@ -186,6 +186,7 @@ def _accrue(state: State, series_slot: int, added_e15: int, rent_e15: int, at_ti
     """Advance a premium index; the receivable carries its fraction, so it loses nothing."""
     series = state.series[series_slot]
     notional, remainder = int(series.open_notional), int(series.remainder_e15)
+    added_e15 = int(added_e15)  # interpreted, a product of NumPy's integers would warn
     whole = mul_div_down(notional, added_e15, E15)
     assert whole >= 0
     fraction = notional * added_e15 - whole * E15 + remainder

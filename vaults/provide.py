@@ -144,29 +144,29 @@ def give_back(state: State, rules: Rules, slot: int, status: int, now_ms: int) -
 
 
 @kernel
-def waits_long(state: State, rules: Rules, slot: int) -> bool:
-    """Whether a main redemption has been unfilled for more flushes than rent tolerates."""
+def waits_long(state: State, rules: Rules, slot: int, flushes: int) -> bool:
+    """Whether a main redemption is unfilled after more flushes than rent tolerates."""
     asked = state.requests[slot]
-    waited = int(state.pool[0].flushes) - int(asked.flush)
+    waited = flushes - int(asked.flush)
     is_waiting = asked.status == _OPEN and asked.kind == _REDEEM_MAIN
     return is_waiting and waited > rules.parameters[0].rent_double_flushes
 
 
 @kernel
-def long_waiting_shares(state: State, rules: Rules) -> int:
-    """Return the main shares whose redemption has waited too long."""
+def long_waiting_shares(state: State, rules: Rules, flushes: int) -> int:
+    """Return the main shares whose redemption has waited too long after so many flushes."""
     shares = 0
     for slot in range(state.pool[0].request_count):
-        if waits_long(state, rules, slot):
+        if waits_long(state, rules, slot, flushes):
             shares += state.requests[slot].amount
     return shares
 
 
 @kernel
-def rent_doubles(state: State, rules: Rules) -> bool:
-    """Whether enough redemptions have waited long enough to double rent."""
+def rent_doubles(state: State, rules: Rules, flushes: int) -> bool:
+    """Whether after so many flushes enough redemptions wait long enough to double rent."""
     share = mul_div_up(state.pool[0].main_shares, rules.parameters[0].rent_double_share_ppm, PPM)
-    return 0 < share <= long_waiting_shares(state, rules)
+    return 0 < share <= long_waiting_shares(state, rules, flushes)
 
 
 @kernel
@@ -183,7 +183,7 @@ def cancel(state: State, rules: Rules, account: int, slot: int, now_ms: int) -> 
     pool = state.pool[0]
     if asked.flush <= pool.flushes and now_ms > pool.cutoff_ms:
         return Refusal(_CUTOFF_PASSED, pool.cutoff_ms, now_ms)
-    if pool.rent_doubled == 1 and waits_long(state, rules, slot):
+    if pool.rent_doubled == 1 and waits_long(state, rules, slot, pool.flushes):
         return Refusal(_REQUEST_BINDING, 0, slot)
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     give_back(state, rules, slot, RequestStatus.CANCELLED.value, now_ms)

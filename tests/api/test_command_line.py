@@ -134,6 +134,11 @@ def test_bad_history_gets_one_line_and_status_2(history: Path, call: Call, chang
         ((*SPAN, "--tokens", " , "), "--tokens"),
         ((*SPAN, "--tokens", "TSLA.M,TSLA.M"), "--tokens"),
         ((*SPAN, "--database", "no/such/folder/x.sqlite"), "no/such/folder"),
+        ((*SPAN, "--database", "."), "is a folder"),
+        ((*SPAN, "--picture", "/proc/no/picture.png"), "--picture"),
+        ((*SPAN, "--seed", "-1"), "--seed"),
+        ((*SPAN, "--vol", "high"), "--vol"),
+        (("--colour",), "--colour"),
     ],
 )
 def test_bad_options_get_one_line_and_status_2(

@@ -1,0 +1,64 @@
+"""Kernels as a whole: one compiled version each, and no float where money is counted."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import vaults
+from amm.units import MINUTE_MS, ONE
+from tests.vaults.harness import funded
+from vaults.moves import RequestKind
+
+pytestmark = pytest.mark.compiled
+
+MONEY_IN = {"open_position", "close_position", "credit", "withdraw", "debit", "request", "cancel"}
+
+
+def dispatchers() -> dict[str, object]:
+    """Return every kernel of the rules by name."""
+    modules = [
+        importlib.import_module(f"vaults.{module.name}")
+        for module in pkgutil.iter_modules(vaults.__path__)
+    ]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if hasattr(value, "py_func") and value.py_func.__module__.startswith("vaults.")
+    }
+
+
+def live_a_day() -> None:
+    """Use every command once, with arguments as a caller would have them."""
+    bench = funded()
+    account = bench.account()
+    fill = bench.open(account, 10 * ONE)
+    bench.request(account, RequestKind.DEPOSIT_MAIN, ONE)
+    bench.tick(after_ms=MINUTE_MS)
+    bench.close(account, fill.position_id, ONE)
+    bench.withdraw(account, ONE)
+    bench.debit(ONE)
+    bench.flush_when_due()
+
+
+def test_money_has_one_all_integer_version() -> None:
+    """A float amount would compile float money beside it, unnoticed."""
+    live_a_day()
+    kernels = dispatchers()
+    for name in MONEY_IN & kernels.keys():
+        signatures = kernels[name].signatures  # type: ignore[attr-defined]
+        assert len(signatures) <= 1, name
+        for signature in signatures:
+            assert not {"float32", "float64"} & {str(each) for each in signature}, name
+
+
+def test_no_kernel_is_compiled_twice() -> None:
+    """Constants, enums and flags must not make versions of their own: each costs a compilation."""
+    live_a_day()
+    twice = {
+        name: each.signatures  # type: ignore[attr-defined]
+        for name, each in dispatchers().items()
+        if len(each.signatures) > 1  # type: ignore[attr-defined]
+    }
+    assert twice == {}
