@@ -563,9 +563,7 @@ def test_use_is_of_what_backs_locks() -> None:
 def test_a_pro_rata_fill_never_takes_more_than_is_free() -> None:
     """Parts rounded down one by one can sum to less than they are worth together."""
     bench = full_pool()
-    requests = []
-    for shares in (5, 15):
-        requests.append(bench.request(MAIN_PROVIDER, REDEEM_MAIN, shares).request)
+    requests = [bench.request(MAIN_PROVIDER, REDEEM_MAIN, each).request for each in (5, 15)]
     fill_redemptions(
         bench.state, bench.rules, REDEEM_MAIN.value, 879_899, 4_038_772, 72, 0, bench.now
     )
