@@ -54,10 +54,10 @@ def test_a_replay_reports_and_draws(history: Path, run: Run, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history", "run"]
 
 
-def test_json_is_the_whole_result(history: Path, run: Run) -> None:
+def test_json_is_the_whole_result(history: Path, call: Call) -> None:
     """Machines read standard output; progress does not disturb it."""
-    done = run("replay", history, *SPAN, "--tokens", "TSLA.M,NVDA.M", "--json")
-    result = json.loads(done.stdout)
+    _, output, _ = call("replay", history, *SPAN, "--tokens", "TSLA.M,NVDA.M", "--json")
+    result = json.loads(output)
     assert set(result["tokens"]) == {"TSLA.M", "NVDA.M"}
     for token in result["tokens"].values():
         assert sum(token["profit_and_loss"].values()) == 0
@@ -151,39 +151,39 @@ def test_bad_options_get_one_line_and_status_2(
     assert words in errors
 
 
-def test_a_folder_that_is_not_there(run: Run) -> None:
+def test_a_folder_that_is_not_there(call: Call) -> None:
     """One line, status 2."""
-    done = run("replay", "nowhere", *SPAN)
-    assert done.returncode == 2
-    assert "nowhere" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    status, _, errors = call("replay", "nowhere", *SPAN)
+    assert status == 2
+    assert "nowhere" in errors
+    assert len(errors.strip().splitlines()) == 1
 
 
-def test_checking_what_is_no_database(run: Run, tmp_path: Path) -> None:
+def test_checking_what_is_no_database(call: Call, tmp_path: Path) -> None:
     """A missing file and a file of something else."""
     (tmp_path / "notes.txt").write_text("dear diary, " * 100)
     for name in ("nothing.sqlite", "notes.txt"):
-        done = run("db", "check", name)
-        assert done.returncode == 2
-        assert len(done.stderr.strip().splitlines()) == 1
-        assert name in done.stderr
+        status, _, errors = call("db", "check", name)
+        assert status == 2
+        assert len(errors.strip().splitlines()) == 1
+        assert name in errors
 
 
-def test_another_run_on_the_same_database_is_refused(history: Path, run: Run) -> None:
+def test_another_run_on_the_same_database_is_refused(history: Path, call: Call) -> None:
     """A database belongs to one plan."""
     span = ("--from", "2024-01-01", "--to", "2024-01-02", *ONE_TOKEN, "--database", "db.sqlite")
-    assert run("replay", history, *span).returncode == 0
-    done = run("replay", history, *span, "--seed", "8")
-    assert done.returncode == 2
-    assert "holds another run" in done.stderr
+    assert call("replay", history, *span)[0] == 0
+    status, _, errors = call("replay", history, *span, "--seed", "8")
+    assert status == 2
+    assert "holds another run" in errors
 
 
-def test_real_history_replays(market_data: Path, run: Run) -> None:
+def test_real_history_replays(market_data: Path, call: Call) -> None:
     """The hours around the crash of 12 March 2020, every invariant checked after every command."""
     span = ("--from", "2020-03-11", "--to", "2020-03-14", *ONE_TOKEN)
-    done = run("replay", market_data.resolve(), *span, "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    status, output, errors = call("replay", market_data.resolve(), *span, "--json")
+    assert status == 0, errors
+    result = json.loads(output)
     assert sum(result["tokens"]["TSLA.M"]["profit_and_loss"].values()) == 0
     assert result["trades"] > 0
     assert result["commands"] > 2 * 3 * 24 * 60

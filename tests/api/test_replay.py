@@ -172,11 +172,11 @@ def test_nobody_holds_over_a_break_in_the_prices(tmp_path: Path) -> None:
     run.exchange.store.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_buyers_gain_nothing_at_mid(tmp_path: Path, seed: int) -> None:
     """On a path at the mark vol, without rent, profit before costs is 0 within 4 s.e."""
     prices, vols = (100_000.0, 4_000.0), (0.6, 0.6)
-    path = simulate_path(("BTC", "ETH"), START_MS, 4, prices, vols, 0.8, seed)
+    path = simulate_path(("BTC", "ETH"), START_MS, 3, prices, vols, 0.8, seed)
     run, _ = finished(tmp_path / "db", path, plan(vol=0.6, rent=False, seed=seed))
     fair = collect(run).fairness
     assert fair.standard_error > 0
@@ -206,26 +206,26 @@ def journal_length(database: Path) -> int:
 
 
 def test_kill_9_in_the_middle_loses_nothing_acknowledged(tmp_path: Path, run: Run) -> None:
-    """Killed twice, checked each time, continued: the same end state as without."""
+    """Killed, checked, continued: the same end state as without."""
     database, other = tmp_path / "killed.sqlite", tmp_path / "whole.sqlite"
     undisturbed = run(*replay_command(other)[3:])
     assert undisturbed.returncode == 0, undisturbed.stderr
-    for least in (800, 3_000):
-        process = subprocess.Popen(  # noqa: S603
-            replay_command(database),
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while journal_length(database) < least and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        durable = journal_length(database)
-        assert durable >= least
-        checked = run("db", "check", database)
-        assert checked.returncode == 0, checked.stderr
-        assert checked.stdout.startswith(f"{durable} records")
+    least = 2_000
+    process = subprocess.Popen(  # noqa: S603
+        replay_command(database),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while journal_length(database) < least and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    durable = journal_length(database)
+    assert durable >= least
+    checked = run("db", "check", database)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.startswith(f"{durable} records")
     continued = run(*replay_command(database)[3:])
     assert continued.returncode == 0, continued.stderr
     ends = [json.loads(each.stdout) for each in (undisturbed, continued)]
