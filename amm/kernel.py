@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -35,8 +36,13 @@ def _source_digest() -> str:
 def _use_cache_folder() -> None:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evergamma"
     folder = home / _source_digest()
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+    except OSError:  # a home that cannot be written to: compile anew rather than fail
+        home = Path(tempfile.mkdtemp(prefix="evergamma-"))
+        folder = home / folder.name
+        folder.mkdir()
     by_age = sorted((path for path in home.iterdir() if path.is_dir()), key=os.path.getmtime)
     for old in by_age[:-CACHES_KEPT]:
         shutil.rmtree(old, ignore_errors=True)

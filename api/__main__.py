@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from amm.units import DAY_MS
 from api.dispatch import FED_VOL_MIN_E9
-from api.exchange import Exchange
+from api.exchange import BatchLostError, Exchange, QuarantinedError
 from api.printing import print_result
 from api.recovery import check_database
 from api.replay import InvariantError, Plan, PlanError, Replay
@@ -39,6 +39,7 @@ SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
 CORRELATION = 0.8
 SIMULATED_DAYS_MAX = 3_660
+FIRST_YEAR, LAST_YEAR = 2009, 2190
 VOL_MIN = FED_VOL_MIN_E9 / 1e9
 TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
 BAD_INPUT = 2
@@ -69,6 +70,8 @@ def _day(text: str) -> int:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise BadInputError(f"{text!r} is not a day such as 2025-10-01") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise BadInputError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
     return int(day.timestamp() * 1000)
 
 
@@ -125,11 +128,16 @@ def _write_picture(replay: Replay, picture: Path) -> None:
 
 def _writable(picture: Path) -> Path:
     """Return the path, once it is sure that a picture can be written there."""
+    if picture.suffix != ".png":
+        raise BadInputError(f"--picture {picture} does not end in .png")
+    is_new = not picture.exists()
     try:
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.open("ab").close()
     except OSError as error:
         raise BadInputError(f"--picture {picture}: {error.strerror}") from None
+    if is_new:
+        picture.unlink()
     return picture
 
 
@@ -182,9 +190,13 @@ def replay(
             raise _fail(error) from None
         try:
             _run(run)
-        except InvariantError as error:
+        except PlanError as error:
+            raise _fail(error) from None
+        except (InvariantError, BatchLostError, QuarantinedError) as error:
             raise _fail(error, BROKEN) from None
         result = collect(run)
+        if not result.is_zero_sum:
+            raise _fail("profit and loss does not sum to zero", BROKEN)
         _write_picture(run, picture)
         if as_json:
             print(_as_json(result))
@@ -195,10 +207,8 @@ def replay(
 @database.command()
 def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
     """Rebuild the state from the journal and compare it with the tables."""
-    if not path.is_file():
-        raise _fail(f"{path}: no such file")
     try:
-        store = Store(path)
+        store = Store(path, must_exist=True)
     except StoreError as error:
         raise _fail(error) from None
     checked = check_database(store, SYMBOLS)

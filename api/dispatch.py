@@ -8,17 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amm.oracle import Observation, OracleState, OracleVerdict, observe, restart
+from amm.oracle import (
+    VARIANCE_MAX_E12,
+    Observation,
+    OracleState,
+    OracleVerdict,
+    observe,
+    restart,
+)
+from amm.units import YEAR_MS
 from api.memory import Memory, Token
 from vaults import account, commands, flush, provide, tick, trade
 from vaults.commands import CALL, PUT, Command, Outcome
 from vaults.market import set_oracle
-from vaults.params import ParameterError, validate_parameters, validate_terms
+from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
 
 COUNT_MAX = 2**62
 """Beyond any number a command can mean, and safe in 64 bits."""
+TIME_MAX_MS = 230 * YEAR_MS
+"""The year 2200: a clock that is further ahead is wrong, and would stop every later command."""
 FED_VOL_MIN_E9 = 10**9 // 20
 FED_VOL_MAX_E9 = 10 * 10**9
 """A fed vol level outside 5 % ... 1000 % is a mistake of the feed."""
@@ -51,15 +61,12 @@ def _moves_of(name: str, token: Token) -> dict[str, Any]:
 def _list_token(memory: Memory, command: commands.ListToken) -> Executed:
     if command.token in memory.tokens:
         return _refuse(Reject.DUPLICATE_REFERENCE)
-    try:
-        validate_parameters(command.parameters)
-        for terms in command.terms:
-            validate_terms(terms)
-    except ParameterError:
-        return _refuse(Reject.PARAMETERS_INVALID)
     if len(command.terms) != len(memory.underlyings):
         return _refuse(Reject.PARAMETERS_INVALID, len(memory.underlyings), len(command.terms))
-    memory.list_token(command)
+    try:
+        memory.list_token(command)
+    except ParameterError:
+        return _refuse(Reject.PARAMETERS_INVALID)
     token = memory.make_room(command.token)
     refusal = flush.list_token(token.state, token.rules, command.now_ms)
     return Executed(_answer(refusal), _moves_of(command.token, token), ())
@@ -71,6 +78,9 @@ def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Exec
     underlying = memory.underlyings.index(command.underlying)
     if memory.market.oracle[underlying].vol_ms > 0:
         return _refuse(Reject.DUPLICATE_REFERENCE)
+    averages = (command.variance_1d_e12, command.variance_10d_e12, command.variance_45d_e12)
+    if not all(0 < each <= VARIANCE_MAX_E12 for each in averages):
+        return _refuse(Reject.PARAMETERS_INVALID, VARIANCE_MAX_E12, max(averages))
     oracle = OracleState(*memory.market.oracle[underlying].item())._replace(
         variance_1d_e12=command.variance_1d_e12,
         variance_10d_e12=command.variance_10d_e12,
@@ -274,13 +284,10 @@ _OF_NO_TOKEN = (
 
 
 def is_countable(command: Command) -> bool:
-    """Whether every number is one that kernels count in: a float would be float money."""
+    """Whether every number is one that kernels count in, and the time one of this age."""
     values = (getattr(command, name) for name in command.__slots__)
-    return all(
-        isinstance(each, int) and abs(each) <= COUNT_MAX
-        for each in values
-        if isinstance(each, int | float)
-    )
+    in_range = all(abs(each) <= COUNT_MAX for each in values if isinstance(each, int))
+    return in_range and 0 <= command.now_ms <= TIME_MAX_MS
 
 
 def _last_ms(memory: Memory, command: Command) -> int:

@@ -7,6 +7,7 @@ cannot be changed or lost unnoticed.
 """
 
 import hashlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -99,9 +100,38 @@ def digest_of(previous: bytes, record: Record) -> bytes:
     return digest.digest()
 
 
-def command_bytes(command: Command) -> bytes:
-    """Return a command as the journal keeps it; equal commands have equal bytes."""
-    return _encode(command)
+class MalformedCommandError(ValueError):
+    """A command the journal could not give back: a wrong type, or text or a number beyond it."""
+
+
+def normal_form(command: Command) -> Command:
+    """Return a command as the journal would give it back, of plain types alone.
+
+    What cannot be written, or would come back as something else, must not be executed: it could
+    never be rebuilt.
+
+    Raises:
+        MalformedCommandError: For such a command.
+    """
+    try:
+        again: Command = _DECODERS[type(command).__name__].decode(_encode(command))
+    except (KeyError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise MalformedCommandError(f"{type(command).__name__}: {error}") from None
+    if again != command:
+        raise MalformedCommandError(f"{command!r} is not what it would be read back as")
+    return again
+
+
+def is_same_request(record: Record, command: Command) -> bool:
+    """Whether a record holds this command; when it was taken does not count."""
+    if record.kind != type(command).__name__:
+        return False
+    return replace(read_command(record), now_ms=0) == replace(command, now_ms=0)
+
+
+def listing_bytes(listing: commands.ListToken) -> bytes:
+    """Return a listing as the token table keeps it."""
+    return _encode(listing)
 
 
 def read_command(record: Record) -> Command:

@@ -23,7 +23,7 @@ from sims.flows import FlowRules, View
 from sims.markets.path import PricePath
 from sims.markets.warmup import warmed_oracle
 from vaults.capacity import backing
-from vaults.commands import Command, Flush, ListToken, Restart, StartUnderlying, Tick
+from vaults.commands import Command, Flush, ListToken, Outcome, Restart, StartUnderlying, Tick
 from vaults.equity import equity
 from vaults.invariants import (
     Invariant,
@@ -34,9 +34,11 @@ from vaults.invariants import (
 from vaults.moves import Flow
 from vaults.nav import net_asset_value
 from vaults.params import Parameters
+from vaults.rejects import Reject
 from vaults.state import STORED, State, words_in_use
 
 PLAN = "replay"
+CHECKS = "replay checks"
 FAREWELL_MINUTES = 5
 """How long before a break in the prices everybody starts to sell."""
 
@@ -46,7 +48,7 @@ class InvariantError(Exception):
 
 
 class PlanError(ValueError):
-    """The database holds another replay than the one asked for."""
+    """The plan cannot be run here: another one holds the database, or its set-up is refused."""
 
 
 class Plan(NamedTuple):
@@ -73,17 +75,17 @@ class Replay:
         self.exchange = exchange
         self.plan = plan
         self.path = path
-        self.checks = 0
         self._claim_database()
 
     def _claim_database(self) -> None:
-        wanted = msgspec.json.encode(self.plan).decode()
+        wanted = f"{msgspec.json.encode(self.plan).decode()} on prices {_digest_of(self.path)}"
         found = self.exchange.store.setting(PLAN)
         if found is None and self.exchange.journal_length == 0:
             with self.exchange.store.transaction() as connection:
                 upsert(connection, SETTINGS, [{"name": PLAN, "value": wanted}])
         elif found != wanted:
             raise PlanError(f"{self.exchange.store.path} holds another run: {found or 'no replay'}")
+        self.checks = int(self.exchange.store.setting(CHECKS) or 0)
 
     # -- the run
 
@@ -106,10 +108,14 @@ class Replay:
         for row in range(self.first_row(), len(self.path.times_ms)):
             self._step(row)
             if self.exchange.is_batch_full:
-                self.exchange.commit()
+                self._commit()
                 progress(row)
-        self.exchange.commit()
+        self._commit()
         progress(len(self.path.times_ms))
+
+    def _commit(self) -> None:
+        self.exchange.note(CHECKS, str(self.checks))
+        self.exchange.commit()
 
     def _set_up(self) -> None:
         now_ms = int(self.path.times_ms[self.path.start]) - MINUTE_MS
@@ -130,7 +136,10 @@ class Replay:
         for token in self.plan.tokens:
             asked = flows.opening_commands(token, self.plan.flow, parameters, now_ms)
             for number, command in enumerate(asked):
-                self._do(command, f"open/{token}/{number}")
+                outcome = self._do(command, f"open/{token}/{number}")
+                if outcome.code:
+                    name = Reject(outcome.code).name
+                    raise PlanError(f"{token} cannot be set up: {name} for {command}")
 
     def _step(self, row: int) -> None:
         now_ms = int(self.path.times_ms[row])
@@ -182,7 +191,7 @@ class Replay:
 
     # -- one command
 
-    def _do(self, command: Command, key: str) -> None:
+    def _do(self, command: Command, key: str) -> Outcome:
         """Execute a command and check every invariant after it."""
         tokens = self.exchange.memory.tokens
         before = {name: pool_before(token.state) for name, token in tokens.items()}
@@ -202,6 +211,7 @@ class Replay:
             )
             self._expect(broken == 0, broken, command)
         self._check_command(command, executed, unchanged)
+        return executed.outcome
 
     def _check_command(
         self, command: Command, executed: Executed, unchanged: list[Any] | None
@@ -251,6 +261,13 @@ class Replay:
         names = [memory.names[account_id] for account_id in rows.account_id.tolist()]
         held = rows.balance.tolist()
         return sum(b for name, b in zip(names, held, strict=True) if name.startswith(role))
+
+
+def _digest_of(path: PricePath) -> str:
+    digest = hashlib.sha256()
+    for part in (path.times_ms, path.prices_e8, path.segment):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def pool_before(state: State) -> tuple[int, int]:

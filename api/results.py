@@ -87,6 +87,11 @@ class Result:
         return sum(each.opened + each.closed for each in self.tokens.values())
 
     @property
+    def is_zero_sum(self) -> bool:
+        """Whether every gain of a token is somebody's loss, to the unit."""
+        return all(sum(each.profit_and_loss) == 0 for each in self.tokens.values())
+
+    @property
     def refusals(self) -> dict[str, int]:
         """Refusals of all tokens by code."""
         counts: Counter[str] = Counter()

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.journal import Record
 from api.tables import JOURNAL, METADATA, SETTINGS
@@ -28,7 +28,7 @@ class StoreError(Exception):
 
 
 def _open_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -48,15 +48,19 @@ class Store:
     """One SQLite database, held by one process.
 
     Raises:
-        StoreError: Where the file is not a database, or another process writes to it.
+        StoreError: Where the file is not a database of an exchange, or another process writes to
+            it; with `must_exist`, also where there is none.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if path.is_dir():
+    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+        # Two names of one file must meet at one lock.
+        self.path = path.resolve()
+        if self.path.is_dir():
             raise StoreError(f"{path} is a folder, not a database")
+        if must_exist and not self.path.is_file():
+            raise StoreError(f"{path}: no such file")
         try:
-            self._lock = path.with_name(path.name + ".lock").open("w")
+            self._lock = self.path.with_name(self.path.name + ".lock").open("w")
         except OSError as error:
             raise StoreError(f"cannot write beside {path}: {error.strerror}") from None
         try:
@@ -64,12 +68,30 @@ class Store:
         except OSError:
             self._lock.close()
             raise StoreError(f"{path} is in use by another process") from None
-        self._engine = _open_engine(path)
+        self._engine = _open_engine(self.path)
         try:
-            METADATA.create_all(self._engine)
-        except DatabaseError as error:
+            self._claim_file(must_exist)
+        except SQLAlchemyError as error:
             self.close()
-            raise StoreError(f"{path} cannot be used as a database: {error.orig}") from None
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            raise StoreError(f"{path} cannot be used as a database: {reason}") from None
+        except StoreError:
+            self.close()
+            raise
+
+    def _claim_file(self, must_exist: bool) -> None:
+        """Create the tables in an empty database; leave one that holds something else alone."""
+        inspector = inspect(self._engine)
+        found = set(inspector.get_table_names())
+        if not found and not must_exist:
+            METADATA.create_all(self._engine)
+            return
+        for name, table in METADATA.tables.items():
+            columns = (
+                {each["name"] for each in inspector.get_columns(name)} if name in found else {}
+            )
+            if columns != {column.name for column in table.columns}:
+                raise StoreError(f"{self.path} is not a database of this exchange")
 
     def close(self) -> None:
         """Close the database and let the next writer in."""

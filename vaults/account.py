@@ -3,8 +3,9 @@
 from amm.kernel import kernel
 from amm.units import AMOUNT_MAX
 from vaults.moves import Bucket, Flow, Move, post, transfer
+from vaults.params import SUPPLY_MAX
 from vaults.premium import allot, owed_by_account, reserve_of, settle_account
-from vaults.rejects import Refusal, Reject
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules
 from vaults.state import NONE, State
 
@@ -17,21 +18,11 @@ _CREDIT = Flow.CREDIT.value
 _WITHDRAWAL = Flow.WITHDRAWAL.value
 _DEBIT = Flow.DEBIT.value
 
-_NONE = Reject.NONE.value
 _AMOUNT_NOT_POSITIVE = Reject.AMOUNT_NOT_POSITIVE.value
 _AMOUNT_TOO_LARGE = Reject.AMOUNT_TOO_LARGE.value
 _SUPPLY_LIMIT = Reject.SUPPLY_LIMIT.value
 _ACCOUNT_UNKNOWN = Reject.ACCOUNT_UNKNOWN.value
 _BALANCE = Reject.BALANCE.value
-
-SUPPLY_MAX = (AMOUNT_MAX + 1) // 64
-"""Deposits are taken up to here, so that a split of the token cannot overflow."""
-
-
-@kernel
-def accepted() -> Refusal:
-    """Return "nothing refused"."""
-    return Refusal(_NONE, 0, 0)
 
 
 @kernel

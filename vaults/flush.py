@@ -1,8 +1,9 @@
 """The flush: once a day, requests of liquidity providers get their price.
 
 Everybody in a flush has the same price, taken before anything moves: deposits at N_hi,
-redemptions at N_lo, the insurance pool at its cash (plus, for deposits, what main owes it). What
-redemptions cannot take now keeps its place: oldest flush first, pro rata within one.
+redemptions at N_lo, the insurance pool at its cash (plus, for deposits, premium accrued to it and
+what main owes it). What redemptions cannot take now keeps its place: oldest flush first, pro rata
+within one.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,6 @@ import numpy as np
 from amm.kernel import kernel
 from amm.scenarios import UNDERLYINGS
 from amm.units import AMOUNT_MAX, PPM, mul_div_down, mul_div_up, units_up
-from vaults.account import accepted
 from vaults.capacity import backing, utilisation
 from vaults.insurance import cover_price_ppm, redeemable_insurance
 from vaults.market import Market
@@ -28,10 +28,10 @@ from vaults.moves import (
     post,
     transfer,
 )
-from vaults.nav import Nav, net_asset_value
+from vaults.nav import Nav, accrued_to_insurance, net_asset_value
 from vaults.premium import allot, settle_account
 from vaults.provide import escrow_of, give_back, pool_of, rent_doubles
-from vaults.rejects import Refusal, Reject
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules, mark_is_fresh
 from vaults.shares import exit_fee, gross_for, shares_for
 from vaults.state import NONE, Records, State
@@ -267,9 +267,8 @@ def fill_redemptions(
                 if share_of < wanted:
                     shares = mul_div_down(shares, share_of, wanted)
                 gross = gross_for(shares, supply, nav)
-                # A sum of rounded parts can be less than the rounded sum.
-                while gross > left:
-                    shares -= 1
+                if gross > left:  # a sum of rounded parts can be less than the rounded sum
+                    shares = mul_div_down(left, supply + 1, nav + 1)
                     gross = gross_for(shares, supply, nav)
                 if gross > 0:
                     left -= gross
@@ -321,8 +320,8 @@ def _flush_insurance(state: State, rules: Rules, now_ms: int) -> None:
     """Fill the insurance pool's deposits, then its redemptions."""
     pool = state.pool[0]
     supply, cash = int(pool.insurance_shares), int(pool.insurance)
-    owed = int(pool.advances)
-    fill_deposits(state, rules, _DEPOSIT_INSURANCE, supply, cash + owed, now_ms)
+    high = cash + int(pool.advances) + accrued_to_insurance(state)
+    fill_deposits(state, rules, _DEPOSIT_INSURANCE, supply, high, now_ms)
     free = redeemable_insurance(state, rules)
     fill_redemptions(state, rules, _REDEEM_INSURANCE, supply, cash, free, 0, now_ms)
 

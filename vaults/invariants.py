@@ -272,8 +272,11 @@ class SharePrice(NamedTuple):
 
 
 def share_price_holds(before: SharePrice, after: SharePrice) -> bool:
-    """I9: the price after LP flow at the same marks is not below the price before."""
-    return after.nav * before.shares >= before.nav * after.shares
+    """I9: the price after LP flow at the same marks is not below the price before.
+
+    With the virtual unit and share that shares are minted with.
+    """
+    return (after.nav + 1) * (before.shares + 1) >= (before.nav + 1) * (after.shares + 1)
 
 
 def states_are_equal(one: State, other: State) -> bool:

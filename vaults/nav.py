@@ -27,12 +27,24 @@ class Nav(NamedTuple):
 
 
 @kernel
-def accrued_to_main(state: State) -> int:
-    """Return A: main's share of the receivables of all series."""
+def _receivable(state: State) -> int:
+    """Return the premium accrued and not yet settled, over all series."""
     receivable = 0
     for slot in range(state.pool[0].series_count):
         receivable += state.series[slot].receivable
-    return mul_div_down(receivable, PPM - state.pool[0].phi_ppm, PPM)
+    return receivable
+
+
+@kernel
+def accrued_to_main(state: State) -> int:
+    """Return A: main's share of the receivables."""
+    return mul_div_down(_receivable(state), PPM - state.pool[0].phi_ppm, PPM)
+
+
+@kernel
+def accrued_to_insurance(state: State) -> int:
+    """Return what of the receivables is not main's: who deposits must pay for it."""
+    return _receivable(state) - accrued_to_main(state)
 
 
 @kernel

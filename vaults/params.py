@@ -3,8 +3,13 @@
 import math
 from typing import NamedTuple
 
-from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM
+from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM, YEAR_MS
 from vaults.state import VEST_LOTS
+
+SUPPLY_MAX = (AMOUNT_MAX + 1) // 64
+"""Custody of a token is let grow up to here, so that a split cannot overflow."""
+VOL_MAX = 10.0
+"""The vol level up to which terms must price."""
 
 
 class ParameterError(ValueError):
@@ -122,7 +127,12 @@ _RATIOS_UP_TO_ONE = (
 _BOUNDS = (
     ("vest_days", VEST_LOTS - 1),
     ("rent_max", 64.0),
-    ("box_vol", 0.1),
+    ("box_vol", 0.04),
+    ("seed", SUPPLY_MAX // 2),
+    ("token_vol", 10.0),
+    ("vol_spread", 1.0),
+    ("free_stress", 100.0),
+    ("stress_vol", 100.0),
     ("stress_move", 0.9),
 )
 """What the state, or the arithmetic, has room for."""
@@ -163,6 +173,7 @@ def _validate_each(parameters: Parameters) -> None:
         "accrual_gap_ms",
         "flush_period_ms",
         "vest_days",
+        "cover_period_flushes",
     ):
         if getattr(parameters, name) == 0:
             raise ParameterError(f"{name} must be positive")
@@ -179,8 +190,20 @@ def validate_terms(terms: Terms) -> Terms:
         raise ParameterError("funding_period_ms must be between a minute and a year")
     if not 0 < terms.cap_ppm < PPM:
         raise ParameterError("cap_ppm must be between 0 and 1000000, both excluded")
-    if not -1.0 <= terms.correlation <= 1.0:
+    if not -1.0 <= terms.correlation <= 1.0:  # NaN is not within either
         raise ParameterError("correlation must be between -1 and 1")
     if abs(terms.discount_rate_e9) > PPM * 1_000 or abs(terms.funding_carry_e9) > PPM * 1_000:
         raise ParameterError("rates must be within +-100 % a year")
     return terms
+
+
+def validate_together(parameters: Parameters, terms: Terms) -> None:
+    """Raise `ParameterError` where discount and carry could outrun the funding rate.
+
+    A value exists while kappa + r and kappa + r - b are positive.
+    """
+    funding_rate = YEAR_MS / terms.funding_period_ms
+    quanto = abs(terms.correlation) * VOL_MAX * parameters.token_vol
+    pull = (abs(terms.discount_rate_e9) + abs(terms.funding_carry_e9)) / 1e9 + quanto
+    if funding_rate <= pull:
+        raise ParameterError("funding_period_ms is too long for the carry and correlation")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from amm.kernel import kernel
 from amm.units import AMOUNT_MAX, PPM, mul_div_up
-from vaults.account import accepted, spendable
+from vaults.account import spendable
 from vaults.moves import (
     INSURANCE_POOL,
     MAIN_POOL,
@@ -22,7 +22,7 @@ from vaults.moves import (
     transfer,
 )
 from vaults.premium import allot, settle_account
-from vaults.rejects import Refusal, Reject
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules
 from vaults.state import NONE, State
 

@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import NamedTuple
 
+from amm.kernel import kernel
+
 
 class Reject(IntEnum):
     """Refusals, most basic first: where several apply, the first is reported.
@@ -49,3 +51,9 @@ class Refusal(NamedTuple):
     code: int
     limit: int
     actual: int
+
+
+@kernel
+def accepted() -> Refusal:
+    """Return "nothing refused"."""
+    return Refusal(0, 0, 0)

@@ -6,13 +6,13 @@ import numpy as np
 
 from amm.bundle import bundle
 from amm.kernel import kernel
-from amm.oracle import buy_vol_e9, is_fresh, sell_vol_e9
+from amm.oracle import buy_vol_e9, is_fresh, realised_vol_e9, sell_vol_e9
 from amm.quote import IndexQuality, QuoteRules
 from amm.scenarios import Contract, ScenarioSet, scenario_set
 from amm.surface import FlatSurface
 from amm.units import ONE, PPM, YEAR_MS
 from vaults.market import Market
-from vaults.params import Parameters, Terms, validate_parameters, validate_terms
+from vaults.params import Parameters, Terms, validate_parameters, validate_terms, validate_together
 from vaults.state import Records, record, record_type
 
 E9 = 1e9
@@ -31,6 +31,8 @@ def make_rules(parameters: Parameters, terms: tuple[Terms, ...]) -> Rules:
     """Return validated rules; raises `ParameterError` for what cannot be."""
     validate_parameters(parameters)
     rows = [tuple(validate_terms(each)) for each in terms]
+    for each in terms:
+        validate_together(parameters, each)
     return Rules(
         parameters=record(parameters),
         terms=np.array(rows, dtype=record_type(Terms)).view(np.recarray),
@@ -70,13 +72,11 @@ def mark_is_fresh(market: Market, underlying: int, now_ms: int) -> bool:
 
 @kernel
 def index_quality(market: Market, underlying: int, now_ms: int) -> IndexQuality:
-    """Return how well the index is known now."""
+    """Return how well the index is known now; it moves at the mark vol at least."""
     oracle = market.oracle[underlying]
-    return IndexQuality(
-        now_ms - oracle.index_ms,
-        float(oracle.confidence_e8) / oracle.index_e8,
-        (oracle.variance_5m_e12 / 1e12) ** 0.5,
-    )
+    moving_e9 = max(oracle.mark_vol_e9, realised_vol_e9(oracle))
+    confidence = float(oracle.confidence_e8) / oracle.index_e8
+    return IndexQuality(now_ms - oracle.index_ms, confidence, moving_e9 / E9)
 
 
 @kernel

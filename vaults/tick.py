@@ -8,7 +8,6 @@ import numpy as np
 
 from amm.kernel import kernel
 from amm.units import YEAR_MS, mul_div_up
-from vaults.account import accepted
 from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.market import Market
 from vaults.moves import Move, post
@@ -21,7 +20,7 @@ from vaults.premium import (
     premium_for,
     settle_account,
 )
-from vaults.rejects import Refusal, Reject
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules, index_of, mark_is_fresh
 from vaults.state import DUE_SLICE, NONE, Ints, State
 from vaults.trade import cash_out, price_closing, release

@@ -22,7 +22,6 @@ from amm.scenarios import (
     stress_increases,
 )
 from amm.units import AMOUNT_MAX, ONE, PPM, mul_div_down, mul_div_up, units_down, units_up
-from vaults.account import accepted
 from vaults.capacity import backing
 from vaults.market import Market
 from vaults.moves import Bucket, Flow, Move, lock_of, post, transfer
@@ -38,7 +37,7 @@ from vaults.premium import (
     settle_account,
     settle_seller,
 )
-from vaults.rejects import Refusal, Reject
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import (
     Rules,
     buy_surface,
@@ -106,11 +105,12 @@ class Opening(NamedTuple):
     """An opening that has been priced but not done.
 
     `slot` is the series' row, NONE for a series to be listed; amounts are base units, `quote` is
-    in tokens; `stress` is the increase per unit in the base stress.
+    in tokens; `stress` is the increase per unit in the base stress, `lock` what is locked for it.
     """
 
     slot: int
     contract: Contract
+    lock: int
     quote: OpenQuote
     total: int
     fee: int
@@ -249,9 +249,11 @@ def price_opening(
     change = _impact_of(state, rules, underlying, losses, tokens)
     quote = quote_open(unit, tokens, change)
     rate = rate_of(contract, market, underlying, state.books[underlying].rent_e15)
+    cap_ppm = rules.terms[underlying].cap_ppm if slot == NONE else state.series[slot].cap_ppm
     return Opening(
         slot,
         contract,
+        lock_of(notional, cap_ppm),
         quote,
         units_up(min(quote.total * ONE, float(AMOUNT_MAX))),
         units_down(quote.fee * ONE),
@@ -319,13 +321,12 @@ def _check_limits(
     is_live = opening.slot != NONE and state.series[opening.slot].open_notional > 0
     if not is_live and pool.live_series >= parameters.series_live_max:
         return Refusal(_SERIES_LIMIT, parameters.series_live_max, pool.live_series)
-    added = units_up(notional * opening.contract.cap)
     backed = backing(rules, pool.main, pool.insurance)
-    in_series = added + (int(state.series[opening.slot].locked) if is_live else 0)
+    in_series = opening.lock + (int(state.series[opening.slot].locked) if is_live else 0)
     series_max = mul_div_down(backed, parameters.series_share_ppm, PPM)
     if in_series > series_max:
         return Refusal(_SERIES_SHARE, series_max, in_series)
-    by_account = added + locked_by(state, account)
+    by_account = opening.lock + locked_by(state, account)
     account_max = mul_div_down(backed, parameters.account_share_ppm, PPM)
     if by_account > account_max:
         return Refusal(_ACCOUNT_SHARE, account_max, by_account)
@@ -347,7 +348,7 @@ def _check_backing(
 ) -> Refusal:
     """Check that every lock stays funded and the base stress bearable after the opening."""
     pool = state.pool[0]
-    locked = int(pool.locked) + units_up(notional * opening.contract.cap)
+    locked = int(pool.locked) + opening.lock
     backed = backing(rules, int(pool.main) + opening.total - opening.fee, pool.insurance)
     if locked > backed:
         return Refusal(_CAPACITY, backed, locked)

@@ -24,7 +24,7 @@ from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from sims.markets.path import PricePath
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "seg")
-GAP_MAX_MS = DAY_MS
+GAP_MAX_MS = 12 * HOUR_MS
 """Exchanges go down for hours; a longer hole inside one segment is a mistake in the file."""
 PRICE_MAX = 1e9
 """USD; far from what int64 holds in 1e-8 USD."""

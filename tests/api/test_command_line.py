@@ -136,6 +136,8 @@ def test_bad_history_gets_one_line_and_status_2(history: Path, call: Call, chang
         ((*SPAN, "--database", "no/such/folder/x.sqlite"), "no/such/folder"),
         ((*SPAN, "--database", "."), "is a folder"),
         ((*SPAN, "--picture", "/proc/no/picture.png"), "--picture"),
+        ((*SPAN, "--picture", "chart.jpeg"), ".png"),
+        (("--from", "1960-01-01"), "between 2009"),
         ((*SPAN, "--seed", "-1"), "--seed"),
         ((*SPAN, "--vol", "high"), "--vol"),
         (("--colour",), "--colour"),

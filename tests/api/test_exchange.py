@@ -1,8 +1,10 @@
 """The single writer: answers, keys, durability, and the journal that rebuilds the state."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -12,9 +14,9 @@ from api.exchange import (
     BatchLostError,
     Exchange,
     KeyConflictError,
-    MalformedCommandError,
     QuarantinedError,
 )
+from api.journal import MalformedCommandError
 from api.recovery import check_database
 from api.replay import state_digest
 from api.store import Store, StoreError
@@ -30,6 +32,7 @@ from vaults.commands import (
     Open,
     Request,
     Restart,
+    StartUnderlying,
     Tick,
     Withdraw,
 )
@@ -116,14 +119,15 @@ def test_a_restarted_exchange_decides_as_if_it_had_never_stopped(
 
 
 def test_a_key_repeats_its_answer_and_does_nothing_twice(exchange: Exchange) -> None:
-    """In the running batch and after the commit alike, accepted or refused."""
+    """In the running batch and after the commit alike, accepted or refused, whenever it comes."""
     first = exchange.execute(opening(), "order").outcome
     refused = exchange.execute(opening(limit_total=1), "mean").outcome
     assert first.code == 0
     assert refused.code == Reject.PRICE_LIMIT
     length = exchange.journal_length
-    for _ in range(2):
-        assert exchange.execute(opening(), "order").outcome == first
+    for later in (0, 500, 60_000):
+        again = replace(opening(), now_ms=NOW + later)
+        assert exchange.execute(again, "order").outcome == first
         assert exchange.execute(opening(limit_total=1), "mean").outcome == refused
         exchange.commit()
     assert exchange.journal_length == length
@@ -188,15 +192,66 @@ def test_a_kernel_that_fails_costs_its_batch_and_its_key(
     assert state_digest(exchange) == before
     with pytest.raises(QuarantinedError):
         exchange.execute(opening(), "culprit")
+    with pytest.raises(BatchLostError):
+        exchange.commit()  # who waits for "innocent" is told
     assert exchange.execute(Credit(TOKEN, "buyer", ONE, NOW), "innocent").outcome.code == 0
+    exchange.commit()
+    assert exchange.store.record_of("innocent") is not None
+
+
+def test_a_disk_that_fails_twice_leaves_rows_and_journal_agreeing(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the commit nor the reading back works; once the disk does again, all is well."""
+
+    def broken_disk(*_: object) -> None:
+        raise OSError("input/output error")
+
+    exchange.execute(opening(), "order")
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "append", broken_disk)
+        patch.setattr(writer, "load_memory", broken_disk)
+        with pytest.raises(BatchLostError):
+            exchange.commit()
+        with pytest.raises(OSError, match="input/output"):
+            exchange.execute(opening(), "order")
+    assert exchange.execute(opening(), "order").outcome.code == 0
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
 
 
 def test_a_second_writer_is_kept_out(exchange: Exchange, database: Path) -> None:
     """Two processes on one database would each believe in their own state."""
     with pytest.raises(StoreError, match="in use"):
         Store(database)
+    link = database.with_name("link.sqlite")
+    link.symlink_to(database)
+    with pytest.raises(StoreError, match="in use"):
+        Store(link)
     exchange.store.close()
     Store(database).close()
+
+
+def test_a_name_is_a_name_and_no_address(tmp_path: Path) -> None:
+    """Characters that mean something in an URL are part of the file's name."""
+    Store(tmp_path / "a?b#c.sqlite").close()
+    assert (tmp_path / "a?b#c.sqlite").is_file()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    """With other tables, or with a journal that is not ours; empty only where it may be created."""
+    for name, table in (("other", "poems (line TEXT)"), ("diary", "journal (day TEXT)")):
+        connection = sqlite3.connect(tmp_path / name)
+        connection.execute(f"CREATE TABLE {table}")
+        connection.close()
+        with pytest.raises(StoreError, match="not a database of this exchange"):
+            Store(tmp_path / name)
+        connection = sqlite3.connect(tmp_path / name)
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+        connection.close()
+    (tmp_path / "empty").touch()
+    with pytest.raises(StoreError, match="not a database of this exchange"):
+        Store(tmp_path / "empty", must_exist=True)
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to look at", b"\0" * 5000])
@@ -274,16 +329,42 @@ def test_tables_refuse_what_is_not_an_integer(exchange: Exchange, database: Path
     connection.close()
 
 
-@pytest.mark.parametrize("notional", [2**80, -(2**63), 0.5, float("nan"), float("inf")])
-def test_a_number_that_cannot_be_counted_with_never_reaches_a_kernel(
-    exchange: Exchange, notional: int
+MALFORMED = {
+    "beyond 64 bits": opening(2**80),
+    "beyond meaning": opening(-(2**63)),
+    "float": opening(0.5),  # type: ignore[arg-type]
+    "not a number": opening(float("nan")),  # type: ignore[arg-type]
+    "truth as amount": Credit(TOKEN, "buyer", True, NOW),
+    "number as truth": opening(self_funding=1),
+    "numpy": Credit(TOKEN, "buyer", np.int64(ONE), NOW),  # type: ignore[arg-type]
+    "half a character": opening(kind="\ud800"),
+    "float parameter": ListToken("NVDA.M", NOW, Parameters(seed=1.9 * ONE)),  # type: ignore[arg-type]
+    "parameter not a number": ListToken("NVDA.M", NOW, Parameters(fee=float("nan"))),
+    "a time of its own": Credit(TOKEN, "buyer", ONE, NOW * 10**6),
+    "time before time": Credit(TOKEN, "buyer", ONE, -1),
+}
+
+
+@pytest.mark.parametrize("command", MALFORMED.values(), ids=MALFORMED.keys())
+def test_what_the_journal_could_not_give_back_is_never_executed(
+    exchange: Exchange, command: Open
 ) -> None:
-    """A float would compile float money, a large integer wrap: neither gets in or is journalled."""
+    """Neither executed nor journalled: the next command follows the last as if nothing was."""
     before, length = state_digest(exchange), exchange.journal_length
     with pytest.raises(MalformedCommandError):
-        exchange.execute(opening(notional), "malformed")
+        exchange.execute(command, "malformed")
     assert state_digest(exchange) == before
     assert exchange.journal_length == length
+    exchange.execute(opening(), "order")
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "half \ud800", "line\n"])
+def test_a_key_is_short_and_printable(exchange: Exchange, key: str) -> None:
+    """It is text in a database and in logs."""
+    with pytest.raises(MalformedCommandError):
+        exchange.execute(opening(), key)
 
 
 REFUSALS = [
@@ -321,7 +402,8 @@ REFUSALS = [
     (Flush(TOKEN, NOW), Reject.NOT_DUE),
     (ListToken(TOKEN, NOW), Reject.DUPLICATE_REFERENCE),
     (ListToken("NVDA.M", NOW, Parameters(seed=0)), Reject.PARAMETERS_INVALID),
-    (ListToken("NVDA.M", NOW, Parameters(fee=float("nan"))), Reject.PARAMETERS_INVALID),
+    (ListToken("NVDA.M", NOW, Parameters(fee=float("inf"))), Reject.PARAMETERS_INVALID),
+    (StartUnderlying("BTC", NOW, 1, 1, 1), Reject.DUPLICATE_REFERENCE),
     (Tick("DOGE", ONE, NOW, NOW), Reject.UNDERLYING_UNKNOWN),
     (Tick("BTC", -ONE, NOW, NOW), Reject.OBSERVATION_REFUSED),
     (Tick("BTC", 100_000 * ONE, NOW - DAY_MS, NOW), Reject.OBSERVATION_REFUSED),

@@ -134,14 +134,14 @@ def test_outage_is_a_missing_observation(tmp_path: Path) -> None:
         read(tmp_path, hours=1, first=3, symbols=("BTC", "ETH"))
 
 
-def test_gap_of_a_day_is_an_outage_and_more_is_not(tmp_path: Path) -> None:
-    write(tmp_path, [bar(0), bar(25)])
-    assert read(tmp_path, hours=26).times_ms.size == 120
-    write(tmp_path, [bar(0), bar(26)])
+def test_gap_of_half_a_day_is_an_outage_and_more_is_not(tmp_path: Path) -> None:
+    write(tmp_path, [bar(0), bar(13)])
+    assert read(tmp_path, hours=14).times_ms.size == 120
+    write(tmp_path, [bar(0), bar(14)])
     with pytest.raises(HistoryError, match=r"line 3: nothing from .*01T01:00Z .* seg is still 0"):
-        read(tmp_path, hours=27)
-    write(tmp_path, [bar(0), bar(26, seg=1)])
-    assert read(tmp_path, hours=27).segment.tolist() == [0] * 60 + [1] * 60
+        read(tmp_path, hours=15)
+    write(tmp_path, [bar(0), bar(14, seg=1)])
+    assert read(tmp_path, hours=15).segment.tolist() == [0] * 60 + [1] * 60
 
 
 def test_prices_outside_of_the_range_are_not_read(tmp_path: Path) -> None:
