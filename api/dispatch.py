@@ -18,12 +18,13 @@ from amm.oracle import (
 )
 from amm.units import YEAR_MS
 from api.memory import Memory, Token
-from vaults import account, commands, flush, provide, tick, trade
+from vaults import account, closing, commands, flush, opening, provide, tick
 from vaults.commands import CALL, PUT, Command, Outcome
 from vaults.market import set_oracle
 from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
+from vaults.trade import Fill
 
 COUNT_MAX = 2**62
 """Beyond any number a command can mean, and safe in 64 bits."""
@@ -115,7 +116,7 @@ def _debit(memory: Memory, command: commands.Debit) -> Executed:
     return Executed(_answer(refusal), _moves_of(command.token, token), ())
 
 
-def _filled(fill: trade.Fill) -> Outcome:
+def _filled(fill: Fill) -> Outcome:
     return _answer(
         fill.refusal,
         row=int(fill.position_id),
@@ -129,7 +130,7 @@ def _open(memory: Memory, command: commands.Open) -> Executed:
     if command.underlying not in memory.underlyings or command.kind not in (CALL, PUT):
         return _refuse(Reject.SERIES_UNKNOWN)
     token = memory.make_room(command.token)
-    fill = trade.open_position(
+    fill = opening.open_position(
         token.state,
         token.rules,
         memory.market,
@@ -147,7 +148,7 @@ def _open(memory: Memory, command: commands.Open) -> Executed:
 
 def _close(memory: Memory, command: commands.Close) -> Executed:
     token = memory.make_room(command.token)
-    fill = trade.close_position(
+    fill = closing.close_position(
         token.state,
         token.rules,
         memory.market,

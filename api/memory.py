@@ -7,8 +7,9 @@ import numpy as np
 from amm.oracle import OracleRules, initial_state
 from vaults.commands import Command, Credit, ListToken, Outcome
 from vaults.invariants import states_are_equal
+from vaults.ledger import replay_moves
 from vaults.market import Market, new_market, set_oracle
-from vaults.moves import FLOWS, replay_moves
+from vaults.moves import FLOWS
 from vaults.rejects import Reject
 from vaults.rules import Rules, make_rules
 from vaults.state import NONE, State, empty_state, with_room

@@ -25,8 +25,8 @@ from sims.markets.simulated import simulate_path
 from vaults.commands import Close, Credit, Open
 from vaults.invariants import first_violation
 from vaults.nav import net_asset_value
+from vaults.opening import price_opening
 from vaults.tick import tick
-from vaults.trade import price_opening
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 WEEK = 7.0 / 365.0

@@ -2,7 +2,8 @@
 
 from amm.kernel import kernel
 from amm.units import AMOUNT_MAX
-from vaults.moves import Bucket, Flow, Move, post, transfer
+from vaults.ledger import post, transfer
+from vaults.moves import Bucket, Flow, Move
 from vaults.params import SUPPLY_MAX
 from vaults.premium import allot, owed_by_account, reserve_of, settle_account
 from vaults.rejects import Refusal, Reject, accepted

@@ -3,7 +3,7 @@
 import math
 
 from amm.kernel import kernel
-from amm.units import E15, PPM, mul_div_down
+from amm.units import E15, PPM, mul_div_down, mul_div_up
 from vaults.rules import Rules
 
 
@@ -35,3 +35,9 @@ def rent_rate_e15(rules: Rules, used: float, doubled: int) -> int:
     above = (used - parameters.rent_from) / (1.0 - parameters.rent_from)
     rent = parameters.rent_max * min(max(above, 0.0), 1.0)
     return int(math.ceil(rent * E15)) * (2 if doubled == 1 else 1)
+
+
+@kernel
+def lock_of(notional: int, cap_ppm: int) -> int:
+    """Return ceil(N cap): the most a position can ever be paid."""
+    return mul_div_up(notional, cap_ppm, PPM)

@@ -15,6 +15,7 @@ from amm.scenarios import UNDERLYINGS
 from amm.units import AMOUNT_MAX, PPM, mul_div_down, mul_div_up, units_up
 from vaults.capacity import backing, utilisation
 from vaults.insurance import cover_price_ppm, redeemable_insurance
+from vaults.ledger import post, transfer
 from vaults.market import Market
 from vaults.moves import (
     INSURANCE_POOL,
@@ -25,8 +26,6 @@ from vaults.moves import (
     Move,
     RequestKind,
     RequestStatus,
-    post,
-    transfer,
 )
 from vaults.nav import Nav, accrued_to_insurance, net_asset_value
 from vaults.premium import allot, settle_account
@@ -60,7 +59,6 @@ _OPEN = RequestStatus.OPEN.value
 _FILLED = RequestStatus.FILLED.value
 _RETURNED = RequestStatus.RETURNED.value
 
-_NONE = Reject.NONE.value
 _NOT_DUE = Reject.NOT_DUE.value
 
 NO_FLUSH = 2**62

@@ -29,8 +29,9 @@ import numpy.typing as npt
 
 from amm.kernel import kernel
 from amm.units import E15, PPM, mul_div_down
+from vaults.capacity import lock_of
 from vaults.market import Market
-from vaults.moves import Bucket, Flow, Move, RequestKind, RequestStatus, lock_of
+from vaults.moves import Bucket, Flow, Move, RequestKind, RequestStatus
 from vaults.nav import net_asset_value
 from vaults.params import Parameters, Terms
 from vaults.rules import Rules

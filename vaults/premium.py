@@ -12,7 +12,8 @@ So nobody can owe what is not there, on any path of prices and vols.
 
 from amm.kernel import kernel
 from amm.units import AMOUNT_MAX, E15, PPM, YEAR_MS, mul_div_down, mul_div_up
-from vaults.moves import Bucket, Flow, Move, post, transfer
+from vaults.ledger import post, transfer
+from vaults.moves import Bucket, Flow, Move
 from vaults.rules import Rules
 from vaults.state import NONE, State
 

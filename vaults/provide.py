@@ -10,17 +10,8 @@ from typing import NamedTuple
 from amm.kernel import kernel
 from amm.units import AMOUNT_MAX, PPM, mul_div_up
 from vaults.account import spendable
-from vaults.moves import (
-    INSURANCE_POOL,
-    MAIN_POOL,
-    Bucket,
-    Flow,
-    Move,
-    RequestKind,
-    RequestStatus,
-    post,
-    transfer,
-)
+from vaults.ledger import post, transfer
+from vaults.moves import INSURANCE_POOL, MAIN_POOL, Bucket, Flow, Move, RequestKind, RequestStatus
 from vaults.premium import allot, settle_account
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules

@@ -9,8 +9,10 @@ import numpy as np
 from amm.kernel import kernel
 from amm.units import YEAR_MS, mul_div_up
 from vaults.capacity import backing, rent_rate_e15, utilisation
+from vaults.closing import cash_out, price_closing, release
+from vaults.ledger import post
 from vaults.market import Market
-from vaults.moves import Move, post
+from vaults.moves import Move
 from vaults.premium import (
     NO_KEY,
     accrue_to,
@@ -23,7 +25,6 @@ from vaults.premium import (
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules, index_of, mark_is_fresh
 from vaults.state import DUE_SLICE, NONE, Ints, State
-from vaults.trade import cash_out, price_closing, release
 from vaults.valuation import contract_of, mark_series, rate_of
 
 _CLOCK = Move.CLOCK.value

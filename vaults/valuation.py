@@ -18,6 +18,8 @@ from amm.scenarios import (
     Contract,
     contract_value,
     fill_losses,
+    fill_weights,
+    potential_change,
     stress_increases,
 )
 from amm.surface import FlatSurface, strike_vol
@@ -187,3 +189,14 @@ def base_stress(state: State, extra_underlying: int, extra: Floats, extra_notion
             up += float(extra_notional) * extra[1]
         total += max(down, up, 0.0)
     return total
+
+
+@kernel
+def potential_added(
+    state: State, rules: Rules, underlying: int, losses: Floats, notional: float
+) -> float:
+    """Return the change of U by adding `notional` tokens of a series with these losses."""
+    tolerance = risk_tolerance(state, rules)
+    log_weights = np.empty((REGIMES, MOVES))
+    fill_weights(rules.scenarios, book_losses(state), tolerance, underlying, log_weights)
+    return potential_change(log_weights, losses, notional, tolerance)

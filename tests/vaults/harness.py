@@ -11,6 +11,7 @@ import numpy.typing as npt
 from amm.oracle import OracleState, initial_state
 from amm.units import HOUR_MS, MINUTE_MS, ONE
 from vaults.account import credit, debit, spendable, withdraw
+from vaults.closing import close_position
 from vaults.flush import Flushed, flush, list_token
 from vaults.invariants import (
     SharePrice,
@@ -20,16 +21,18 @@ from vaults.invariants import (
     share_price_holds,
     states_are_equal,
 )
+from vaults.ledger import replay_moves
 from vaults.market import Market, new_market, set_oracle
-from vaults.moves import FLOWS, Flow, Move, RequestKind, replay_moves
+from vaults.moves import FLOWS, Flow, Move, RequestKind
 from vaults.nav import Nav, net_asset_value
+from vaults.opening import open_position
 from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
 from vaults.provide import cancel, request
 from vaults.rejects import Refusal, Reject
 from vaults.rules import Rules, make_rules
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import check, run_due, tick
-from vaults.trade import Fill, close_position, open_position
+from vaults.trade import Fill
 
 BTC, ETH = 0, 1
 START = 1_700_006_400_000

@@ -12,12 +12,12 @@ from amm.units import AMOUNT_MAX, DAY_MS, E15, HOUR_MS, MINUTE_MS, ONE
 from tests.vaults.harness import BTC, ETH, RICH, Bench, funded
 from vaults.account import SUPPLY_MAX
 from vaults.moves import Flow, RequestKind
+from vaults.opening import find_position, find_series, price_opening
 from vaults.params import Parameters
 from vaults.premium import premium_for
 from vaults.rejects import Reject
 from vaults.state import NONE
 from vaults.tick import check, is_due, tick
-from vaults.trade import find_position, find_series, price_opening
 
 DEPOSIT_MAIN, REDEEM_MAIN = RequestKind.DEPOSIT_MAIN, RequestKind.REDEEM_MAIN
 DEPOSIT_INSURANCE = RequestKind.DEPOSIT_INSURANCE

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from amm.units import DAY_MS, MINUTE_MS, ONE, PPM, mul_div_down
 from tests.vaults.harness import BTC, ETH, Bench, funded
-from vaults.capacity import backing
-from vaults.moves import Bucket, Flow, Move, RequestKind, lock_of
+from vaults.capacity import backing, lock_of
+from vaults.moves import Bucket, Flow, Move, RequestKind
 from vaults.params import Parameters
 from vaults.rejects import Reject
 

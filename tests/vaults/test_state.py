@@ -6,7 +6,8 @@ import pytest
 from amm.units import E15, ONE
 from tests.vaults.harness import BTC, RICH, clone, funded, replay
 from vaults.invariants import states_are_equal
-from vaults.moves import FLOWS, Flow, Move, RequestKind, apply
+from vaults.ledger import apply
+from vaults.moves import FLOWS, Flow, Move, RequestKind
 from vaults.rejects import Reject
 from vaults.state import (
     NONE,
