@@ -24,7 +24,7 @@ from vaults.market import set_oracle
 from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
-from vaults.trade import Fill
+from vaults.trade import Fill, QuotedOpening
 
 COUNT_MAX = 2**62
 """Beyond any number a command can mean, and safe in 64 bits."""
@@ -144,6 +144,27 @@ def _open(memory: Memory, command: commands.Open) -> Executed:
         command.now_ms,
     )
     return Executed(_filled(fill), _moves_of(command.token, token), ())
+
+
+def quote(memory: Memory, order: commands.Open) -> QuotedOpening:
+    """Return what an order would cost and do now; it is not executed, and nothing changes.
+
+    Raises:
+        KeyError: For a token that is not listed.
+        ValueError: For an underlying that is not.
+    """
+    token = memory.make_room(order.token)
+    return opening.quote_opening(
+        token.state,
+        token.rules,
+        memory.market,
+        memory.slot_of(order.token, order.account),
+        memory.underlyings.index(order.underlying),
+        order.kind == CALL,
+        order.strike_e8,
+        order.notional,
+        order.now_ms,
+    )
 
 
 def _close(memory: Memory, command: commands.Close) -> Executed:

@@ -13,14 +13,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api import journal
-from api.dispatch import Executed, execute, is_countable
+from api.dispatch import Executed, execute, is_countable, quote
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
 from api.memory import Memory
 from api.recovery import load_memory
 from api.store import Store, append, as_rows, rows_that_differ, upsert
 from api.tables import ACCOUNTS, MINUTES, ORACLES, SAMPLES, SETTINGS, STATE, TOKENS
-from vaults.commands import Command, Outcome
+from vaults.commands import Command, Open, Outcome
 from vaults.state import words_in_use
+from vaults.trade import QuotedOpening
 
 BATCH_MAX = 256
 """Commands after which a batch should be committed."""
@@ -111,6 +112,19 @@ class Exchange:
         self._batch[key] = record
         self._touched.update(executed.moves)
         return executed
+
+    def quote(self, order: Open) -> QuotedOpening:
+        """Return what an order would cost and do now, every component of it; nothing changes.
+
+        Raises:
+            MalformedCommandError: The order is nothing `execute` would take.
+            KeyError: Its token is not listed.
+            ValueError: Its underlying is not.
+        """
+        order = normal_form(order)
+        if not is_countable(order):
+            raise MalformedCommandError(f"{order!r} holds a number out of range")
+        return quote(self.memory, order)
 
     def _drop_batch(self) -> None:
         """Forget the running batch; whoever waits for its commit must be told."""

@@ -8,7 +8,7 @@ cannot be changed or lost unnoticed.
 
 import hashlib
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -104,7 +104,10 @@ class MalformedCommandError(ValueError):
     """A command the journal could not give back: a wrong type, or text or a number beyond it."""
 
 
-def normal_form(command: Command) -> Command:
+Given = TypeVar("Given", bound=Command)
+
+
+def normal_form(command: Given) -> Given:
     """Return a command as the journal would give it back, of plain types alone.
 
     What cannot be written, or would come back as something else, must not be executed: it could
@@ -114,7 +117,7 @@ def normal_form(command: Command) -> Command:
         MalformedCommandError: For such a command.
     """
     try:
-        again: Command = _DECODERS[type(command).__name__].decode(_encode(command))
+        again: Given = _DECODERS[type(command).__name__].decode(_encode(command))
     except (KeyError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise MalformedCommandError(f"{type(command).__name__}: {error}") from None
     if again != command:

@@ -27,7 +27,6 @@ from vaults.valuation import (
 )
 
 _UNDERLYING_UNKNOWN = Reject.UNDERLYING_UNKNOWN.value
-_ACCOUNT_UNKNOWN = Reject.ACCOUNT_UNKNOWN.value
 _AMOUNT_NOT_POSITIVE = Reject.AMOUNT_NOT_POSITIVE.value
 _AMOUNT_TOO_LARGE = Reject.AMOUNT_TOO_LARGE.value
 _MARK_STALE = Reject.MARK_STALE.value
@@ -47,18 +46,15 @@ _BALANCE = Reject.BALANCE.value
 def check_order(
     rules: Rules,
     market: Market,
-    account: int,
     underlying: int,
     strike_e8: int,
     notional: int,
     now_ms: int,
 ) -> Refusal:
-    """Check what can be said of an opening before it is priced."""
+    """Check what can be said of an opening before it is priced, whoever asks."""
     parameters = rules.parameters[0]
     if not 0 <= underlying < UNDERLYINGS:
         return Refusal(_UNDERLYING_UNKNOWN, UNDERLYINGS, underlying)
-    if account == NONE:
-        return Refusal(_ACCOUNT_UNKNOWN, 0, 0)
     if notional <= 0:
         return Refusal(_AMOUNT_NOT_POSITIVE, 1, notional)
     if notional > AMOUNT_MAX // 2:
@@ -105,7 +101,7 @@ def check_limits(
     series_max = mul_div_down(backed, parameters.series_share_ppm, PPM)
     if in_series > series_max:
         return Refusal(_SERIES_SHARE, series_max, in_series)
-    by_account = opening.lock + locked_by(state, account)
+    by_account = opening.lock + (locked_by(state, account) if account != NONE else 0)
     account_max = mul_div_down(backed, parameters.account_share_ppm, PPM)
     if by_account > account_max:
         return Refusal(_ACCOUNT_SHARE, account_max, by_account)

@@ -7,16 +7,17 @@ from marks and may be thrown away.
 import numpy as np
 
 from amm.kernel import kernel
-from amm.quote import quote_open, quote_unit
+from amm.quote import OpenQuote, quote_open, quote_unit
 from amm.scenarios import (
     MOVES,
     REGIMES,
+    UNDERLYINGS,
     Contract,
     fill_losses,
     stress_increases,
 )
-from amm.units import AMOUNT_MAX, ONE, units_down, units_up
-from vaults.capacity import lock_of
+from amm.units import AMOUNT_MAX, DAY_MS, ONE, units_down, units_up
+from vaults.capacity import backing, lock_of, utilisation
 from vaults.ledger import post, transfer
 from vaults.limits import check_backing, check_balance, check_limits, check_order
 from vaults.market import Market
@@ -26,6 +27,9 @@ from vaults.premium import (
     accrue_to,
     allot,
     index_at,
+    owed_by_account,
+    premium_for,
+    reserve_of,
     settle_account,
 )
 from vaults.rejects import Refusal, Reject, accepted
@@ -39,7 +43,7 @@ from vaults.rules import (
     quote_rules,
 )
 from vaults.state import NONE, State
-from vaults.trade import Fill, Opening
+from vaults.trade import Fill, Opening, QuotedOpening, refused
 from vaults.valuation import (
     contract_of,
     mark_series,
@@ -63,6 +67,7 @@ _OPEN = Flow.OPEN.value
 _FEE = Flow.FEE.value
 _IMPACT_PAID = Flow.IMPACT_PAID.value
 _NONE = Reject.NONE.value
+_ACCOUNT_UNKNOWN = Reject.ACCOUNT_UNKNOWN.value
 _PRICE_LIMIT = Reject.PRICE_LIMIT.value
 
 
@@ -217,6 +222,53 @@ def _open_checked(
 
 
 @kernel
+def _days_covered(
+    state: State, rules: Rules, account: int, opening: Opening, notional: int, now_ms: int
+) -> float:
+    """Return how long an account's balance lasts after an opening, at the present rates."""
+    if account == NONE:
+        return 0.0
+    owed = owed_by_account(state, rules, account, now_ms)
+    left = int(state.accounts[account].balance) - owed - opening.total
+    day = reserve_of(state, account, DAY_MS) + premium_for(notional, opening.rate_e15, DAY_MS)
+    return max(left, 0) / max(day, 1)
+
+
+@kernel
+def quote_opening(
+    state: State,
+    rules: Rules,
+    market: Market,
+    account: int,
+    underlying: int,
+    is_call: bool,
+    strike_e8: int,
+    notional: int,
+    now_ms: int,
+) -> QuotedOpening:
+    """Return what buying notional of a series would cost and do now; `account` may be NONE."""
+    pool = state.pool[0]
+    used = utilisation(pool.locked, backing(rules, pool.main, pool.insurance))
+    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
+    if refusal.code != _NONE:
+        return QuotedOpening(refusal, OpenQuote(0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.0, 0.0, used, used)
+    opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
+    refusal = check_limits(state, rules, account, opening, notional)
+    if refusal.code == _NONE:
+        refusal = check_backing(state, rules, market, underlying, opening, notional, now_ms)
+    backed = backing(rules, int(pool.main) + opening.total - opening.fee, pool.insurance)
+    return QuotedOpening(
+        refusal,
+        opening.quote,
+        premium_for(notional, opening.rate_e15, DAY_MS) / ONE,
+        _days_covered(state, rules, account, opening, notional, now_ms),
+        opening.lock / ONE,
+        used,
+        utilisation(int(pool.locked) + opening.lock, backed),
+    )
+
+
+@kernel
 def open_position(
     state: State,
     rules: Rules,
@@ -231,7 +283,9 @@ def open_position(
     now_ms: int,
 ) -> Fill:
     """Buy notional of a series for at most `limit_total`, all costs included."""
-    refusal = check_order(rules, market, account, underlying, strike_e8, notional, now_ms)
+    if account == NONE and 0 <= underlying < UNDERLYINGS:
+        return refused(_ACCOUNT_UNKNOWN, 0, 0)
+    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
     if refusal.code != _NONE:
         return Fill(refusal, 0, 0, 0, 0)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)

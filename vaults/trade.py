@@ -28,6 +28,29 @@ class Opening(NamedTuple):
     stress: Floats
 
 
+class QuotedOpening(NamedTuple):
+    """What an opening would cost now and do; amounts in tokens, nothing has changed.
+
+    Attributes:
+        refusal: What speaks against it, but for a price limit and an account's balance.
+        quote: The ask, every component of it.
+        premium_per_day: What it would stream at the present mark, rent included.
+        days_covered: How long the account's balance after paying lasts for all its premium; 0
+            without an account.
+        lock: What the pool locks for it: the most it can ever be paid.
+        utilisation: Locked over what may be locked, before.
+        utilisation_after: The same after it.
+    """
+
+    refusal: Refusal
+    quote: OpenQuote
+    premium_per_day: float
+    days_covered: float
+    lock: float
+    utilisation: float
+    utilisation_after: float
+
+
 class Closing(NamedTuple):
     """A closing that has been priced but not done; amounts are base units."""
 

@@ -118,6 +118,40 @@ def test_a_restarted_exchange_decides_as_if_it_had_never_stopped(
     other_store.close()
 
 
+def test_a_quote_is_what_the_order_then_costs(exchange: Exchange) -> None:
+    """Every component of it; asking changes nothing, and needs no account."""
+    run_a_life(exchange)
+    now = int(exchange.memory.tokens[TOKEN].state.pool[0].now_ms)
+    order = opening(10 * ONE, now_ms=now, limit_total=ONE)
+    before = state_digest(exchange)
+    quoted = exchange.quote(order)
+    stranger = exchange.quote(replace(order, account="stranger"))
+    assert state_digest(exchange) == before
+    assert quoted.refusal.code == 0
+    parts = quoted.quote
+    assert parts.total == pytest.approx(parts.mid + parts.impact + parts.spread + parts.fee)
+    assert quoted.lock == 5.0
+    assert quoted.utilisation_after > quoted.utilisation
+    assert quoted.days_covered > 0 == stranger.days_covered
+    assert stranger.quote == parts
+    filled = exchange.execute(order, "quoted").outcome
+    assert 0 <= filled.amount - parts.total * ONE < 1
+    held = exchange.memory.tokens[TOKEN].state
+    assert exchange.quote(order).utilisation == pytest.approx(quoted.utilisation_after, rel=1e-3)
+    assert quoted.premium_per_day == pytest.approx(10 * 0.0035, rel=0.2)
+    assert int(held.pool[0].now_ms) == now
+
+
+def test_a_quote_says_what_speaks_against_the_order(exchange: Exchange) -> None:
+    """With the code the order would be refused with, and the numbers that decide."""
+    assert exchange.quote(opening(10 * ONE)).refusal.code == Reject.SERIES_SHARE
+    assert exchange.quote(opening(strike_e8=1)).refusal.code == Reject.STRIKE_OFF_LADDER
+    with pytest.raises(MalformedCommandError):
+        exchange.quote(opening(0.5))  # type: ignore[arg-type]
+    with pytest.raises(KeyError):
+        exchange.quote(opening(token="NVDA.M"))
+
+
 def test_a_key_repeats_its_answer_and_does_nothing_twice(exchange: Exchange) -> None:
     """In the running batch and after the commit alike, accepted or refused, whenever it comes."""
     first = exchange.execute(opening(), "order").outcome
