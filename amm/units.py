@@ -72,37 +72,33 @@ def mul_div_up(a: int, b: int, d: int) -> int:
 
 
 @kernel
-def tokens_down(tokens: float) -> int:
-    """Return a model amount in tokens as base units, rounded down: for what is received.
+def units_down(units: float) -> int:
+    """Return a model amount in base units as an integer, rounded down: for what is received.
 
     The sign is kept (floor, not truncation). NaN and what exceeds `AMOUNT_MAX` are bugs of the
     caller and stop it.
     """
-    units = tokens * ONE
-    assert -AMOUNT_MAX <= units <= AMOUNT_MAX
-    return int(math.floor(units))
-
-
-@kernel
-def tokens_up(tokens: float) -> int:
-    """Return a model amount in tokens as base units, rounded up: for what is paid."""
-    units = tokens * ONE
-    assert -AMOUNT_MAX <= units <= AMOUNT_MAX
-    return int(math.ceil(units))
-
-
-@kernel
-def units_down(units: float) -> int:
-    """Return a model amount already in base units as an integer, rounded down."""
     assert -AMOUNT_MAX <= units <= AMOUNT_MAX
     return int(math.floor(units))
 
 
 @kernel
 def units_up(units: float) -> int:
-    """Return a model amount already in base units as an integer, rounded up."""
+    """Return a model amount in base units as an integer, rounded up: for what is paid."""
     assert -AMOUNT_MAX <= units <= AMOUNT_MAX
     return int(math.ceil(units))
+
+
+@kernel
+def tokens_down(tokens: float) -> int:
+    """Return a model amount in tokens as base units, rounded down."""
+    return units_down(tokens * ONE)
+
+
+@kernel
+def tokens_up(tokens: float) -> int:
+    """Return a model amount in tokens as base units, rounded up."""
+    return units_up(tokens * ONE)
 
 
 def parse_amount(text: str) -> int:

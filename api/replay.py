@@ -23,7 +23,16 @@ from sims.flows import FlowRules, View
 from sims.markets.path import PricePath
 from sims.markets.warmup import warmed_oracle
 from vaults.capacity import backing
-from vaults.commands import Command, Flush, ListToken, Outcome, Restart, StartUnderlying, Tick
+from vaults.commands import (
+    Command,
+    Flush,
+    ListToken,
+    Open,
+    Outcome,
+    Restart,
+    StartUnderlying,
+    Tick,
+)
 from vaults.equity import equity
 from vaults.invariants import (
     Invariant,
@@ -216,13 +225,18 @@ class Replay:
     def _check_command(
         self, command: Command, executed: Executed, unchanged: list[Any] | None
     ) -> None:
-        """Check what concerns a kind of command: I9 for flushes, I12 for refusals."""
+        """Check what concerns a kind of command: I5's M + K, I9 for flushes, I12 for refusals."""
         outcome = executed.outcome
         if outcome.code and unchanged is not None:
             state = self.exchange.memory.tokens[command.token].state  # type: ignore[union-attr]
             now = [words_in_use(state, part) for part in STORED]
             equal = all(map(np.array_equal, unchanged, now))
             self._expect(equal, Invariant.REFUSAL, command)
+        if isinstance(command, Open) and not outcome.code:
+            token = self.exchange.memory.tokens[command.token]
+            pool = token.state.pool[0]
+            funded = pool.locked <= backing(token.rules, pool.main, pool.insurance)
+            self._expect(bool(funded), Invariant.LOCKS, command)
         if isinstance(command, Flush) and outcome.done and not outcome.code:
             prices = [SharePrice(*each) for each in zip(outcome.nav, outcome.shares, strict=True)]
             self._expect(share_price_holds(*prices), Invariant.SHARE_PRICE, command)

@@ -2,7 +2,14 @@
 
 from amm.kernel import kernel
 from amm.quote import UnitQuote, quote_close, quote_unit
-from amm.units import ONE, PPM, mul_div_down, mul_div_up, units_down, units_up
+from amm.units import (
+    ONE,
+    PPM,
+    mul_div_down,
+    mul_div_up,
+    tokens_down,
+    tokens_up,
+)
 from vaults.ledger import post, transfer
 from vaults.market import Market
 from vaults.moves import Bucket, Flow, Move
@@ -79,15 +86,15 @@ def price_closing(
     released = _impact_part(int(position.impact_paid), notional, int(position.notional))
     quote = quote_close(unit, tokens, relief, float(released) / ONE, contract.cap)
     cap = mul_div_down(notional, state.series[series_slot].cap_ppm, PPM)
-    gross = max(0, min(cap, units_down((quote.mid + quote.refund - quote.spread) * ONE)))
+    gross = max(0, min(cap, tokens_down(quote.mid + quote.refund - quote.spread)))
     # What of mid and refund is not paid out is spread, a rebate taken back included.
-    kept = units_down((quote.mid + max(quote.refund, 0.0)) * ONE) - gross
+    kept = tokens_down(quote.mid + max(quote.refund, 0.0)) - gross
     return Closing(
         quote,
         gross,
-        min(units_up(quote.fee * ONE), gross),
+        min(tokens_up(quote.fee), gross),
         released,
-        max(0, min(units_down(quote.refund * ONE), released)),
+        max(0, min(tokens_down(quote.refund), released)),
         max(kept, 0),
     )
 

@@ -16,7 +16,7 @@ from amm.scenarios import (
     fill_losses,
     stress_increases,
 )
-from amm.units import AMOUNT_MAX, DAY_MS, ONE, units_down, units_up
+from amm.units import AMOUNT_MAX, DAY_MS, ONE, tokens_down, units_down, units_up
 from vaults.capacity import backing, lock_of, utilisation
 from vaults.ledger import post, transfer
 from vaults.limits import check_backing, check_balance, check_limits, check_order
@@ -166,9 +166,9 @@ def price_opening(
         lock_of(notional, cap_ppm),
         quote,
         units_up(min(quote.total * ONE, float(AMOUNT_MAX))),
-        units_down(quote.fee * ONE),
+        tokens_down(quote.fee),
         units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
-        max(units_down((quote.spread + min(quote.impact, 0.0)) * ONE), 0),
+        max(tokens_down(quote.spread + min(quote.impact, 0.0)), 0),
         rate.rate_e15,
         stress,
     )
