@@ -64,7 +64,8 @@ def _premium(result: Result) -> Table:
 
 def print_result(result: Result, picture: Path) -> None:
     """Print everything a replay has shown."""
-    console = Console()
+    console = Console(soft_wrap=True)
+    console.print(f"{result.source} prices, {result.days} days, seed {result.seed}\n")
     for table in (_profits(result), _activity(result), _premium(result)):
         console.print(table)
     refusals = ", ".join(f"{name} {count}" for name, count in result.refusals.items())

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amm.units import ONE
+from amm.units import DAY_MS, ONE
 from api.journal import read_command, read_outcome
 from api.replay import Replay, state_digest
 from api.tables import SAMPLES
@@ -76,6 +76,8 @@ class Result:
     """A whole run."""
 
     source: str
+    days: int
+    seed: int
     tokens: dict[str, TokenResult]
     commands: int
     checks: int
@@ -190,6 +192,8 @@ def collect(replay: Replay) -> Result:
             result.notional += outcome.notional
     return Result(
         source=replay.plan.source,
+        days=(replay.plan.end_ms - replay.plan.start_ms) // DAY_MS,
+        seed=replay.plan.seed,
         tokens=tokens,
         commands=exchange.journal_length,
         checks=replay.checks,
