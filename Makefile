@@ -14,7 +14,8 @@ test: $(READY)  ## the whole suite, kernels compiled
 
 coverage: $(READY)  ## the suite of the rules again, interpreted: branch coverage and a differential test
 	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=interpreted $(BIN)/pytest tests/amm tests/vaults \
-		-m "not compiled" --cov=amm --cov=vaults --cov-branch --cov-report=term:skip-covered
+		-m "not compiled" --cov=amm --cov=vaults --cov-branch --cov-report=term:skip-covered \
+		--cov-fail-under=94
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

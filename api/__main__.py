@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from amm.units import DAY_MS
+from amm.units import DAY_MS, MINUTE_MS
 from api.dispatch import FED_VOL_MIN_E9
 from api.exchange import BatchLostError, Exchange, QuarantinedError
 from api.printing import print_result
@@ -111,6 +112,15 @@ def _read_prices(
     return "simulated", path
 
 
+def _tell_outages(path: PricePath) -> None:
+    """Say on standard error how much of the history is missing inside its stretches."""
+    steps = np.diff(path.times_ms[path.start :])
+    same = np.diff(path.segment[path.start :]) == 0
+    missing = int((steps[same] // MINUTE_MS - 1).sum())
+    if missing:
+        print(f"evergamma: hours missing in the history: {missing / 60:.0f}", file=sys.stderr)
+
+
 def _run(replay: Replay) -> None:
     rows = len(replay.path.times_ms)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -188,6 +198,7 @@ def replay(
             picture = _writable(picture or Path("run") / "replay.png")
         except (HistoryError, BadInputError, StoreError, PlanError) as error:
             raise _fail(error) from None
+        _tell_outages(path)
         try:
             _run(run)
         except PlanError as error:

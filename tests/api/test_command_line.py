@@ -125,6 +125,17 @@ def test_bad_history_gets_one_line_and_status_2(history: Path, call: Call, chang
     assert "_1h.csv" in errors
 
 
+def test_an_outage_is_told_and_survived(history: Path, call: Call) -> None:
+    """Some hours missing in both files: prices age, trading pauses, the run goes on."""
+    for symbol, price in (("BTC", 42_000.0), ("ETH", 2_300.0)):
+        lines = hours(price)
+        write(history / f"{symbol}_1h.csv", lines[:30] + lines[35:])
+    status, output, errors = call("replay", history, *SPAN, *ONE_TOKEN, "--json")
+    assert status == 0
+    assert "hours missing in the history: 5" in errors
+    assert json.loads(output)["trades"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
