@@ -7,6 +7,7 @@ from rich.table import Table
 
 from amm.units import ONE
 from api.results import Result
+from vaults.risk import SPOT_MOVES, VOL_MOVES
 
 
 def _tokens(amount: int) -> str:
@@ -62,11 +63,23 @@ def _premium(result: Result) -> Table:
     return table
 
 
+def _losses(result: Result) -> Table:
+    table = Table(title="What a move of all indices would cost main LPs now, in tokens")
+    table.add_column("index, vol")
+    for token in result.tokens:
+        table.add_column(token, justify="right")
+    for vol, every in ((2, 1), (4, 5)):
+        for spot in range(0, len(SPOT_MOVES), every):
+            losses = (f"{each.loss_table[spot][vol]:,.1f}" for each in result.tokens.values())
+            table.add_row(f"{SPOT_MOVES[spot]:+.0%}, {VOL_MOVES[vol]:+.0%}", *losses)
+    return table
+
+
 def print_result(result: Result, picture: Path) -> None:
     """Print everything a replay has shown."""
     console = Console(soft_wrap=True)
     console.print(f"{result.source} prices, {result.days} days, seed {result.seed}\n")
-    for table in (_profits(result), _activity(result), _premium(result)):
+    for table in (_profits(result), _activity(result), _premium(result), _losses(result)):
         console.print(table)
     refusals = ", ".join(f"{name} {count}" for name, count in result.refusals.items())
     fair = result.fairness

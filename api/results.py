@@ -19,6 +19,7 @@ from vaults.commands import Close, Open
 from vaults.equity import equity
 from vaults.moves import Flow
 from vaults.rejects import Reject
+from vaults.risk import SPOT_MOVES, VOL_MOVES, book_greeks, loss_table
 
 PREMIUM_SOURCES = {
     "time_value_streamed": Flow.PREMIUM_ACCRUED,
@@ -56,7 +57,11 @@ class FairnessTest(NamedTuple):
 
 @dataclass
 class TokenResult:
-    """One token at the end of a run; amounts in base units."""
+    """One token at the end of a run; amounts in base units.
+
+    `loss_table` is what its book would cost main LPs, in tokens, by `SPOT_MOVES` and `VOL_MOVES`;
+    `greeks` are those of the book by underlying.
+    """
 
     profit_and_loss: ProfitAndLoss
     fairness: FairnessTest
@@ -65,6 +70,8 @@ class TokenResult:
     share_price_low: float
     utilisation_high: float
     open_positions: int
+    loss_table: list[list[float]]
+    greeks: dict[str, dict[str, float]]
     opened: int = 0
     closed: int = 0
     notional: int = 0
@@ -163,7 +170,9 @@ def price_series(replay: Replay) -> list[PriceSeries]:
 
 
 def _token_result(replay: Replay, token: str) -> TokenResult:
-    state = replay.exchange.memory.tokens[token].state
+    memory = replay.exchange.memory
+    held = memory.tokens[token]
+    state = held.state
     series = token_series(replay, token)
     return TokenResult(
         profit_and_loss=profit_and_loss(replay, token),
@@ -173,6 +182,11 @@ def _token_result(replay: Replay, token: str) -> TokenResult:
         share_price_low=float(series.share_price.min()),
         utilisation_high=float(series.utilisation.max()),
         open_positions=int((state.positions.notional > 0).sum()),
+        loss_table=loss_table(state, held.rules, memory.market, SPOT_MOVES, VOL_MOVES).tolist(),
+        greeks={
+            name: book_greeks(state, held.rules, memory.market, slot)._asdict()
+            for slot, name in enumerate(memory.underlyings)
+        },
     )
 
 
