@@ -20,6 +20,8 @@ E9 = 10**9
 E12 = 10**12
 BAR_MS = 5 * MINUTE_MS
 """The estimator samples the index on this grid, and `variance_5m_e12` forgets at this pace."""
+START_VOL = 0.6
+"""What the estimator believes before it has seen a price."""
 VARIANCE_MAX_E12 = 10_000 * E12
 """A vol of 10,000 %: keeps a nonsense return from overflowing what is stored."""
 

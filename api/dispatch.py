@@ -185,7 +185,8 @@ def _close(memory: Memory, command: commands.Close) -> Executed:
 def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict[str, Any]:
     """Let a token know of a tick, then run its due positions, slice by slice, to the last."""
     token = memory.make_room(name)
-    tick.tick(token.state, token.rules, memory.market, underlying, now_ms)
+    refusal = tick.tick(token.state, token.rules, memory.market, underlying, now_ms)
+    assert refusal.code == Reject.NONE  # the time was checked for all tokens before any ticked
     parts = list(_moves_of(name, token).values())
     due = 1
     while due:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amm.oracle import OracleRules, initial_state
+from amm.oracle import START_VOL, OracleRules, initial_state
 from vaults.commands import Command, Credit, ListToken, Outcome
 from vaults.invariants import states_are_equal
 from vaults.ledger import replay_moves
@@ -14,9 +14,6 @@ from vaults.rejects import Reject
 from vaults.rules import Rules, make_rules
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import remark
-
-START_VOL = 0.6
-"""What the vol estimator believes before it has seen a price."""
 
 
 class Token(NamedTuple):

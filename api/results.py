@@ -135,7 +135,7 @@ def profit_and_loss(replay: Replay, token: str) -> ProfitAndLoss:
 
 def _samples(replay: Replay, token: str) -> Any:
     """Return the hourly readings of a token, a record array in order of time."""
-    rows = [row for row in replay.exchange.store.rows(SAMPLES) if row.token == token]
+    rows = replay.exchange.store.samples(token)
     names = [column.name for column in SAMPLES.columns][1:]
     words = np.array([tuple(row)[1:] for row in rows], dtype=np.int64).reshape(-1, len(names))
     return np.rec.fromarrays(list(words.T), dtype=[(name, np.int64) for name in names])
@@ -149,8 +149,11 @@ def fairness_test(samples: Any) -> FairnessTest:
 
 
 def token_series(replay: Replay, token: str) -> TokenSeries:
-    """Return share price and utilisation over time, from the first flush on."""
-    samples = _samples(replay, token)
+    """Return share price and utilisation over time."""
+    return _series_of(token, _samples(replay, token))
+
+
+def _series_of(token: str, samples: Any) -> TokenSeries:
     price = (samples.nav + 1) / (samples.main_shares + 1)
     used = samples.locked / np.maximum(samples.backing, 1)
     times = samples.now_ms.astype("datetime64[ms]")
@@ -173,10 +176,11 @@ def _token_result(replay: Replay, token: str) -> TokenResult:
     memory = replay.exchange.memory
     held = memory.tokens[token]
     state = held.state
-    series = token_series(replay, token)
+    samples = _samples(replay, token)
+    series = _series_of(token, samples)
     return TokenResult(
         profit_and_loss=profit_and_loss(replay, token),
-        fairness=fairness_test(_samples(replay, token)),
+        fairness=fairness_test(samples),
         premium={name: int(state.flows[flow]) for name, flow in PREMIUM_SOURCES.items()},
         share_price=float(series.share_price[-1]),
         share_price_low=float(series.share_price.min()),

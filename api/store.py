@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.journal import Record
-from api.tables import JOURNAL, METADATA, SETTINGS
+from api.tables import JOURNAL, METADATA, SAMPLES, SETTINGS
 
 Words = npt.NDArray[np.int64]
 
@@ -114,6 +114,12 @@ class Store:
         """Return all rows of a table in the order of its key."""
         with self._engine.connect() as connection:
             return list(connection.execute(select(table).order_by(*table.primary_key)))
+
+    def samples(self, token: str) -> list[Any]:
+        """Return the hourly readings of a token in order of time."""
+        with self._engine.connect() as connection:
+            query = select(SAMPLES).where(SAMPLES.c.token == token).order_by(SAMPLES.c.now_ms)
+            return list(connection.execute(query))
 
     def last_record(self) -> Record | None:
         """Return the newest record of the journal."""

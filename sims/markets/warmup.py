@@ -2,11 +2,18 @@
 
 import numpy as np
 
-from amm.oracle import Observation, OracleRules, OracleState, initial_state, observe, restart
+from amm.oracle import (
+    START_VOL,
+    Observation,
+    OracleRules,
+    OracleState,
+    initial_state,
+    observe,
+    restart,
+)
 from amm.units import MINUTE_MS
 from sims.markets.path import PricePath
 
-FIRST_VOL = 0.6
 STEP_MS = 5 * MINUTE_MS
 """The estimator samples every five minutes; more would change nothing it keeps."""
 
@@ -16,7 +23,7 @@ def warmed_oracle(path: PricePath, symbol: int, rules: OracleRules) -> OracleSta
 
     Each observation is given as two sources would, for the past is known: no jump is held back.
     """
-    state = initial_state(FIRST_VOL)
+    state = initial_state(START_VOL)
     rows = np.arange(path.start)
     rows = rows[path.times_ms[: path.start] % STEP_MS == 0]
     last_segment = -1
