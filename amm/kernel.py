@@ -80,3 +80,14 @@ def kernel(function: Function) -> Function:
     if not _INTERPRETED:
         _ignore_literals(compiled)
     return cast("Function", compiled)
+
+
+def inline_kernel(function: Function) -> Function:
+    """Compile a pure function that is always inlined into the kernels that call it.
+
+    A loop becomes vector code only if nothing in it is a call.
+    """
+    compiled = numba.njit(nogil=True, error_model="numpy", cache=True, forceinline=True)(function)
+    if not _INTERPRETED:
+        _ignore_literals(compiled)
+    return cast("Function", compiled)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from amm.kernel import kernel
 from amm.perpetual import carry_delta, perpetual_price
 from amm.scenarios import Contract
-from amm.surface import FlatSurface, strike_vol
+from amm.surface import Surface, strike_vol
 from amm.units import YEAR_MS
 
 
@@ -95,7 +95,7 @@ def quote_unit(
     quality: IndexQuality,
     contract: Contract,
     index: float,
-    surface: FlatSurface,
+    surface: Surface,
     token_vol: float,
 ) -> UnitQuote:
     """Return value, spread, fee and premium rate of one unit of notional.

@@ -18,11 +18,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from amm.elementary import exp
 from amm.kernel import kernel
 from amm.perpetual import perpetual_value
-from amm.surface import FlatSurface, at_level, strike_vol
+from amm.surface import (
+    Surface,
+    strike_vol,
+)
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 UNDERLYINGS = 2
 MOVES = 9
@@ -80,7 +85,7 @@ def scenario_set(
 
 
 @kernel
-def contract_value(contract: Contract, index: float, surface: FlatSurface) -> float:
+def contract_value(contract: Contract, index: float, surface: Surface) -> float:
     """Return the value per unit of notional at an index price in USD, on a surface."""
     vol = strike_vol(surface, math.log(contract.strike / index))
     return perpetual_value(
@@ -92,25 +97,6 @@ def contract_value(contract: Contract, index: float, surface: FlatSurface) -> fl
         contract.carry,
         contract.cap,
     )
-
-
-@kernel
-def fill_losses(
-    scenarios: ScenarioSet, contract: Contract, index: float, surface: FlatSurface, losses: Floats
-) -> None:
-    """Fill `losses`, shape (REGIMES, MOVES), with the centred values l(s) of one series."""
-    daily = surface.level / math.sqrt(DAYS)
-    mean = 0.0
-    for regime in range(REGIMES):
-        shocked = at_level(surface, surface.level * scenarios.vol_factors[regime])
-        for move in range(MOVES):
-            moved = index * math.exp(scenarios.sigmas[regime, move] * daily)
-            value = contract_value(contract, moved, shocked)
-            losses[regime, move] = value
-            mean += scenarios.marginal[regime, move] * value
-    for regime in range(REGIMES):
-        for move in range(MOVES):
-            losses[regime, move] -= mean
 
 
 @kernel
@@ -157,12 +143,14 @@ def fill_weights(
     """
     other_highest = book[1 - own].max()
     highest = -math.inf
+    by_other = np.empty(MOVES)
     for regime in range(REGIMES):
+        for other in range(MOVES):
+            by_other[other] = exp((book[1 - own, regime, other] - other_highest) / tolerance)
         for move in range(MOVES):
             joined = 0.0
             for other in range(MOVES):
-                by_other = math.exp((book[1 - own, regime, other] - other_highest) / tolerance)
-                joined += scenarios.joint[regime, move, other] * by_other
+                joined += scenarios.joint[regime, move, other] * by_other[other]
             tilt = book[own, regime, move] / tolerance
             log_weights[regime, move] = math.log(joined) + tilt if joined > 0.0 else -math.inf
             highest = max(highest, log_weights[regime, move])
@@ -204,19 +192,3 @@ def potential_change(
             growth = notional * losses[regime, move] / tolerance
             excess += math.exp(log_weights[regime, move] + growth - largest)
     return tolerance * (largest + math.log(excess))
-
-
-@kernel
-def stress_increases(
-    contract: Contract,
-    index: float,
-    surface: FlatSurface,
-    spot_move: float,
-    vol_factor: float,
-    increases: Floats,
-) -> None:
-    """Fill the value increase of one series in the base stress: index down, up; shape (2,)."""
-    value = contract_value(contract, index, surface)
-    shocked = at_level(surface, surface.level * vol_factor)
-    increases[0] = contract_value(contract, index * (1.0 - spot_move), shocked) - value
-    increases[1] = contract_value(contract, index * (1.0 + spot_move), shocked) - value

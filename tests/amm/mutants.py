@@ -22,6 +22,7 @@ from amm.quote import (
     quote_open,
     quote_unit,
 )
+from amm.revaluation import fill_shocked, make_shocks
 from amm.scenarios import (
     MOVES,
     REGIMES,
@@ -29,12 +30,11 @@ from amm.scenarios import (
     Contract,
     Floats,
     contract_value,
-    fill_losses,
     fill_weights,
     potential_change,
     scenario_set,
 )
-from amm.surface import FlatSurface
+from amm.surface import Surface, flat_surface
 
 SCENARIOS = scenario_set()
 RULES = QuoteRules(
@@ -67,9 +67,9 @@ class Market(NamedTuple):
     vols: tuple[float, float]
     quality: IndexQuality = FRESH
 
-    def surface(self, series: Series) -> FlatSurface:
+    def surface(self, series: Series) -> Surface:
         """The flat surface of a series' underlying."""
-        return FlatSurface(self.vols[series.underlying])
+        return flat_surface(self.vols[series.underlying])
 
     def index(self, series: Series) -> float:
         """The index of a series' underlying."""
@@ -102,9 +102,16 @@ def series_of(
 @functools.lru_cache(maxsize=256)
 def losses_of(series: Series, market: Market) -> Floats:
     """Return the centred values of one unit of a series."""
-    losses = np.empty((REGIMES, MOVES))
-    fill_losses(SCENARIOS, series.contract, market.index(series), market.surface(series), losses)
-    return losses
+    return shocked(series.contract, market.index(series), market.vols[series.underlying])[0]
+
+
+def shocked(contract: Contract, index: float, vol: float) -> tuple[Floats, Floats]:
+    """Return the centred values and the base stress of one unit at a flat vol."""
+    losses, stress = np.empty((1, REGIMES, MOVES)), np.empty((1, 2))
+    calm, stressed = flat_surface(vol), flat_surface(1.5 * vol)
+    shocks = make_shocks(SCENARIOS, calm, stressed, stressed, 0.3)
+    fill_shocked(SCENARIOS, shocks, contract, index, losses, stress)
+    return losses[0], stress[0]
 
 
 def log_weights_of(book: Floats, tolerance: float, underlying: int) -> Floats:
@@ -247,7 +254,7 @@ class EndPointVol(Uncapped):
             if each.underlying == series.underlying
         )
         shifted = self.market.vols[series.underlying] + 0.06 * (held + notional) / POOL
-        value = contract_value(series.contract, self.market.index(series), FlatSurface(shifted))
+        value = contract_value(series.contract, self.market.index(series), flat_surface(shifted))
         return notional * (value - self.units[number].value)
 
 

@@ -109,6 +109,9 @@ def test_out_must_fit(wrong: np.ndarray) -> None:
         ("discount_rate", -1 / WEEK),
         ("carry", 1 / WEEK),
         ("cap", 0.0),
+        *((name, 1e-320) for name in ("moneyness", "vol", "funding_period")),
+        ("moneyness", 3e-308),
+        ("vol", 1e-150),
         *(
             (name, math.nan)
             for name in ("moneyness", "vol", "funding_period", "discount_rate", "carry", "cap")
@@ -138,9 +141,43 @@ def test_shapes_that_do_not_broadcast_are_refused() -> None:
         price("call", [1.0, 1.1], [0.5, 0.6, 0.7], WEEK)
 
 
-@pytest.mark.parametrize("wrong", ["much", object(), [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize("kind", [["call", ["put", "call"]], [["call"], ["put", "put"]]])
+def test_a_ragged_kind_is_named(kind: object) -> None:
+    """What is no array of kinds is refused by the argument's name."""
+    with pytest.raises(ValueError, match=r"^kind must be 'call' or 'put'"):
+        price(kind, 1.0, 0.55, WEEK)
+
+
+@pytest.mark.parametrize("exponents", [(-308, 0, 0), (0, -307, 0), (0, 0, -308), (-160, -80, -150)])
+def test_a_price_is_whole_or_refused(exponents: tuple[int, ...]) -> None:
+    """Towards the smallest numbers a price is finite in every field or in none."""
+    steps = np.linspace(0, 1, 500)
+    moneyness, vol, years = (10.0 ** (steps * exponent) for exponent in exponents)
+    for cap in (None, 0.5):
+        for kind in ("call", "put"):
+            got = np.isnan(price(kind, moneyness, vol, years, cap=cap))
+            assert np.all(got.any(axis=0) == got.all(axis=0))
+            assert not got[:, :100].any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "much",
+        "0.5",
+        object(),
+        [[1.0], [1.0, 2.0]],
+        10**400,
+        [1, 10**400],
+        1j,
+        np.array([1.0, 1j]),
+        np.array(["2026-01-01"], dtype="datetime64[D]"),
+        np.timedelta64(1, "D"),
+    ],
+    ids=repr,
+)
 def test_what_is_no_number_is_named(wrong: object) -> None:
-    """Text and ragged lists are refused by the argument's name."""
+    """Text, ragged lists, dates, complex and too large numbers are refused by name."""
     with pytest.raises(ValueError, match=r"^vol must be a number"):
         price(**VALID | {"vol": wrong})
 
@@ -150,13 +187,13 @@ def test_importing_the_package_compiles_nothing() -> None:
     """Compilation waits for the first price."""
     code = "import amm.perpetual as p; assert not p.perpetual_price.signatures"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
-    assert amm.__all__ == ["Price", "price"]
+    assert {"Price", "price", "value"} < set(amm.__all__)
 
 
 @pytest.mark.compiled
 def test_one_layout_is_compiled() -> None:
     """Whatever the arguments' layout, the loop has one compiled version."""
-    fill = sys.modules["amm.price"].fill_prices
+    fill = sys.modules["amm.perpetual_arrays"].fill_prices
     moneyness = np.ones((4, 6))
     for view in (moneyness, moneyness.T, moneyness[::2], np.broadcast_to(1.0, (2, 2)), [1, 2]):
         price("call", view, 0.55, WEEK)

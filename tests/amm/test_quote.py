@@ -22,6 +22,7 @@ from amm.quote import (
     quote_open,
 )
 from amm.scenarios import MOVES, REGIMES, UNDERLYINGS, book_potential, potential_change
+from amm.surface import strike_vol
 from amm.units import ONE, YEAR_MS, mul_div_down, units_down, units_up
 from tests.amm.mutants import (
     FRESH,
@@ -207,7 +208,7 @@ def test_unit_is_the_price_with_its_fee(market: Market, number: int) -> None:
     price = perpetual_price(
         contract.is_call,
         market.index(series) / contract.strike,
-        market.vols[series.underlying],
+        strike_vol(market.surface(series), math.log(contract.strike / market.index(series))),
         contract.funding_period,
         contract.discount_rate,
         contract.carry,

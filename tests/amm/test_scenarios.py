@@ -20,9 +20,8 @@ from amm.scenarios import (
     contract_value,
     potential_change,
     scenario_set,
-    stress_increases,
 )
-from amm.surface import FlatSurface
+from amm.surface import flat_surface
 from tests.amm.mutants import (
     MARKET,
     POOL,
@@ -34,6 +33,7 @@ from tests.amm.mutants import (
     log_weights_of,
     losses_of,
     series_of,
+    shocked,
 )
 
 BP = 1e-4
@@ -166,10 +166,9 @@ def test_losses_are_revaluations_less_their_mean(data: st.DataObject) -> None:
 def test_stress_revalues_at_both_ends(is_call: bool) -> None:
     """The base stress is the value 30 % down and up at 1.5 times the vol, less the value now."""
     series = series_of(0, is_call, 100_000.0)
-    increases = np.empty(2)
-    stress_increases(series.contract, 90_000.0, FlatSurface(0.5), 0.3, 1.5, increases)
-    value = contract_value(series.contract, 90_000.0, FlatSurface(0.5))
-    ends = [contract_value(series.contract, index, FlatSurface(0.75)) for index in (63e3, 117e3)]
+    increases = shocked(series.contract, 90_000.0, 0.5)[1]
+    value = contract_value(series.contract, 90_000.0, flat_surface(0.5))
+    ends = [contract_value(series.contract, index, flat_surface(0.75)) for index in (63e3, 117e3)]
     assert increases == pytest.approx([end - value for end in ends], rel=1e-12)
     assert max(increases) == increases[int(is_call)] > 0.0
 
@@ -323,7 +322,7 @@ def test_average_impact_is_as_calibrated(pools: float, average: float, decimals:
 @pytest.mark.parametrize(("pools", "share"), [(0.2, 1.9), (1.0, 12), (2.0, 39)])
 def test_impact_is_a_share_of_premium_as_calibrated(pools: float, share: float) -> None:
     """That is 1.9, 12 and 39 % of the premium, itself 2.45 % of notional."""
-    premium = contract_value(series_of(0, True, 100_000.0).contract, 100_000.0, FlatSurface(0.5))
+    premium = contract_value(series_of(0, True, 100_000.0).contract, 100_000.0, flat_surface(0.5))
     assert round(premium, 4) == 0.0245
     charge = potential(book_of([(0, CALL, pools * POOL)])) / (pools * POOL)
     assert round(charge / premium * 100, 1 if share < 10 else 0) == share

@@ -94,8 +94,8 @@ def premium_rate(option: Option) -> mpf:
 def derivative(option: Option, argument: str, order: int = 1) -> mpf:
     """Return the derivative of the value with respect to an argument."""
     at = mpf(getattr(option, argument))
-    # A carry may be 0 or next to it; the other arguments have a scale of their own.
-    step = (1 if argument == "carry" else at) * mpf(10) ** (-mpmath.mp.dps // 3)
+    # Rates may be 0 or next to it; the other arguments have a scale of their own.
+    step = (1 if argument in {"carry", "discount_rate"} else at) * mpf(10) ** (-mpmath.mp.dps // 3)
     return mpmath.diff(lambda y: value(option._replace(**{argument: y})), at, order, h=step)
 
 
