@@ -1,4 +1,4 @@
-"""The command line: `evergamma replay`, `evergamma db check`.
+"""The command line: `evergamma replay`, `evergamma surface fit`, `evergamma db check`.
 
 Results go to standard output, progress to standard error. Exit status: 0 fine, 1 something that
 should hold does not, 2 bad input, with one line that says what is wrong.
@@ -23,14 +23,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from amm.units import DAY_MS, MINUTE_MS
 from api.dispatch import FED_VOL_MIN_E9
 from api.exchange import BatchLostError, Exchange, QuarantinedError
+from api.pictures import PictureError, writable_picture
 from api.printing import print_result
 from api.recovery import check_database
 from api.replay import InvariantError, Plan, PlanError, Replay
 from api.results import Result, collect, price_series, token_series
 from api.store import Store, StoreError
+from api.surface import app as surface
+from api.surface import with_plot_place
 from sims.markets.history import HistoryError, read_path
 from sims.markets.path import PricePath
 from sims.markets.simulated import simulate_path
+from sims.markets.surfaces import SurfaceError
+from sims.markets.vols import VolHistory, no_vols, read_vols
 from sims.report import draw_run
 
 SYMBOLS = ("BTC", "ETH")
@@ -49,6 +54,7 @@ BROKEN = 1
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 database = typer.Typer(no_args_is_help=True, help="Look after a database.")
 app.add_typer(database, name="db")
+app.add_typer(surface, name="surface")
 errors = Console(stderr=True)
 
 
@@ -59,6 +65,9 @@ def evergamma() -> None:
 
 class BadInputError(ValueError):
     """Something on the command line cannot be used."""
+
+
+_UNUSABLE = (HistoryError, SurfaceError, BadInputError, PictureError, StoreError, PlanError)
 
 
 def _fail(message: object, status: int = BAD_INPUT) -> typer.Exit:
@@ -112,6 +121,11 @@ def _read_prices(
     return "simulated", path
 
 
+def _read_vols(folder: Path | None, start_ms: int, end_ms: int) -> VolHistory:
+    """Return what a history knows of vol."""
+    return no_vols(SYMBOLS) if folder is None else read_vols(folder, SYMBOLS, start_ms, end_ms)
+
+
 def _tell_outages(path: PricePath) -> None:
     """Say on standard error how much of the history is missing inside its stretches."""
     steps = np.diff(path.times_ms[path.start :])
@@ -136,21 +150,6 @@ def _write_picture(replay: Replay, picture: Path) -> None:
     draw_run(picture, title, price_series(replay), tokens)
 
 
-def _writable(picture: Path) -> Path:
-    """Return the path, once it is sure that a picture can be written there."""
-    if picture.suffix != ".png":
-        raise BadInputError(f"--picture {picture} does not end in .png")
-    is_new = not picture.exists()
-    try:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.open("ab").close()
-    except OSError as error:
-        raise BadInputError(f"--picture {picture}: {error.strerror}") from None
-    if is_new:
-        picture.unlink()
-    return picture
-
-
 def _as_json(result: Result) -> str:
     values = dataclasses.asdict(result)
     for name, token in result.tokens.items():
@@ -170,6 +169,9 @@ def replay(
     simulated: Annotated[bool, typer.Option(help="Simulate prices, even with data.")] = False,
     vol: Annotated[float, typer.Option(min=0.0, max=5.0, help="Fix the vol level.")] = 0.0,
     rent: Annotated[bool, typer.Option(help="Charge rent for locked capital.")] = True,
+    smile: Annotated[
+        bool | None, typer.Option(help="Price a smile; as a rule on history only.")
+    ] = None,
     database: Annotated[Path | None, typer.Option(help="Keep the run; continue it.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Where the chart goes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON.")] = False,
@@ -180,23 +182,26 @@ def replay(
 
     With --vol the vol level is fixed, and a simulated path has that vol.
 
+    Vol levels and surfaces are those of the history where it has them; see docs/data.md.
+
     With --database a run that was interrupted continues when the command is given again.
     """
     with ExitStack() as stack:
         try:
-            source, path = _read_prices(
-                None if simulated else _data_folder(folder), _day(start), _day(end), vol, seed
-            )
+            history = None if simulated else _data_folder(folder)
+            source, path = _read_prices(history, _day(start), _day(end), vol, seed)
+            vols = _read_vols(history, _day(start), _day(end))
             if database is None:
                 scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="evergamma-"))
                 database = Path(scratch) / "replay.sqlite"
             store = Store(database)
             stack.callback(store.close)
             names = _token_names(tokens)
-            plan = Plan(source, _day(start), _day(end), names, seed, vol, rent)
-            run = Replay(Exchange(store, SYMBOLS), plan, path)
-            picture = _writable(picture or Path("run") / "replay.png")
-        except (HistoryError, BadInputError, StoreError, PlanError) as error:
+            has_smile = smile if smile is not None else source == "history"
+            plan = Plan(source, _day(start), _day(end), names, seed, vol, rent, has_smile)
+            run = Replay(Exchange(store, SYMBOLS), plan, path, vols)
+            picture = writable_picture("--picture", picture or Path("run") / "replay.png")
+        except _UNUSABLE as error:
             raise _fail(error) from None
         _tell_outages(path)
         try:
@@ -234,7 +239,7 @@ def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
 def main() -> None:
     """Run the command line; what cannot be parsed is told in one line too."""
     try:
-        status = app(standalone_mode=False)
+        status = app(with_plot_place(sys.argv[1:]), standalone_mode=False)
     except typer.Abort:
         sys.exit(BROKEN)
     except Exception as error:

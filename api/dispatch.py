@@ -16,11 +16,12 @@ from amm.oracle import (
     observe,
     restart,
 )
+from amm.surface import SurfaceError
 from amm.units import YEAR_MS
-from api.memory import Memory, Token
+from api.memory import Memory, Token, published_shape
 from vaults import account, closing, commands, flush, opening, provide, tick
 from vaults.commands import CALL, PUT, Command, Outcome
-from vaults.market import set_oracle
+from vaults.market import set_oracle, shape_fault
 from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
@@ -218,6 +219,7 @@ def _tick(memory: Memory, command: commands.Tick) -> Executed:
     set_oracle(memory.market, underlying, words)
     moves: dict[str, Any] = {}
     if verdict == OracleVerdict.USED:
+        memory.adopt_surface(underlying, command.now_ms)
         for name in memory.tokens:
             moves |= _tick_token(memory, name, underlying, command.now_ms)
     return Executed(Outcome(verdict=int(verdict)), moves, words)
@@ -231,6 +233,24 @@ def _restart(memory: Memory, command: commands.Restart) -> Executed:
     words = tuple(int(each) for each in oracle)
     set_oracle(memory.market, underlying, words)
     return Executed(Outcome(), {}, words)
+
+
+def _publish_surface(memory: Memory, command: commands.PublishSurface) -> Executed:
+    if command.underlying not in memory.underlyings:
+        return _refuse(Reject.UNDERLYING_UNKNOWN)
+    underlying = memory.underlyings.index(command.underlying)
+    last_ms = int(memory.market.published[underlying].published_ms)
+    if command.now_ms <= last_ms:
+        return _refuse(Reject.TIME_NOT_INCREASING, last_ms, command.now_ms)
+    shape = published_shape(command)
+    if shape_fault(shape):
+        return _refuse(Reject.PARAMETERS_INVALID)
+    try:
+        memory.tabulate(underlying, shape)
+    except SurfaceError:
+        return _refuse(Reject.PARAMETERS_INVALID)
+    memory.publish_surface(underlying, shape)
+    return Executed(Outcome(), {}, ())
 
 
 def _check(memory: Memory, command: commands.Check) -> Executed:
@@ -292,6 +312,7 @@ _HANDLERS: dict[type[Any], Callable[[Memory, Any], Executed]] = {
     commands.Close: _close,
     commands.Tick: _tick,
     commands.Restart: _restart,
+    commands.PublishSurface: _publish_surface,
     commands.Check: _check,
     commands.Request: _request,
     commands.Cancel: _cancel,
@@ -303,6 +324,7 @@ _OF_NO_TOKEN = (
     commands.StartUnderlying,
     commands.Tick,
     commands.Restart,
+    commands.PublishSurface,
 )
 
 

@@ -18,7 +18,7 @@ from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record
 from api.memory import Memory
 from api.recovery import load_memory
 from api.store import Store, append, as_rows, rows_that_differ, upsert
-from api.tables import ACCOUNTS, MINUTES, ORACLES, SAMPLES, SETTINGS, STATE, TOKENS
+from api.tables import ACCOUNTS, MINUTES, ORACLES, SAMPLES, SETTINGS, SHAPES, STATE, TOKENS
 from vaults.commands import Command, Open, Outcome
 from vaults.state import words_in_use
 from vaults.trade import QuotedOpening
@@ -202,6 +202,7 @@ class Exchange:
         )
         upsert(connection, ORACLES, _oracle_rows(memory))
         upsert(connection, MINUTES, _minute_rows(memory))
+        upsert(connection, SHAPES, _shape_rows(memory))
         for name in sorted(self._touched):
             token = memory.tokens[name]
             before = self._saved.get(name, {})
@@ -221,6 +222,14 @@ def _oracle_rows(memory: Memory) -> Iterator[dict[str, Any]]:
     for slot in range(len(memory.underlyings)):
         oracle = memory.market.oracle[slot]
         yield {"slot": slot, **dict(zip(oracle.dtype.names, oracle.item(), strict=True))}
+
+
+def _shape_rows(memory: Memory) -> Iterator[dict[str, Any]]:
+    for place, shapes in enumerate((memory.market.shapes, memory.market.published)):
+        for underlying in range(len(memory.underlyings)):
+            row = shapes[underlying]
+            named = dict(zip(row.dtype.names, row.item(), strict=True))
+            yield {"underlying": underlying, "slot": place, **named}
 
 
 def _minute_rows(memory: Memory) -> Iterator[dict[str, Any]]:

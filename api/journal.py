@@ -18,7 +18,7 @@ from vaults import commands
 from vaults.commands import Command, Outcome
 from vaults.state import MOVE_WIDTH
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Changes whenever the same inputs would be decided differently."""
 
 FIRST_DIGEST = bytes(32)
@@ -35,6 +35,7 @@ _KINDS: dict[str, type[Any]] = {
         commands.Close,
         commands.Tick,
         commands.Restart,
+        commands.PublishSurface,
         commands.Check,
         commands.Request,
         commands.Cancel,

@@ -4,16 +4,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amm.oracle import START_VOL, OracleRules, initial_state
-from vaults.commands import Command, Credit, ListToken, Outcome
+from amm.oracle import START_VOL, OracleRules, OracleVerdict, initial_state
+from amm.ssvi import DEFAULT_SURFACES, FLAT, Ssvi
+from vaults.commands import Command, Credit, ListToken, Outcome, PublishSurface, Tick
 from vaults.invariants import states_are_equal
 from vaults.ledger import replay_moves
-from vaults.market import Market, new_market, set_oracle
+from vaults.market import (
+    Market,
+    ShapeRow,
+    adopt_shape,
+    new_market,
+    set_oracle,
+    surface_of,
+)
 from vaults.moves import FLOWS
 from vaults.rejects import Reject
-from vaults.rules import Rules, make_rules
+from vaults.rules import Rules, make_rules, smile_of, smiles_of
+from vaults.smile import forget_surfaces
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import remark
+
+
+def published_shape(command: PublishSurface) -> ShapeRow:
+    """Return what a command publishes, as the market keeps it."""
+    return ShapeRow(
+        command.now_ms,
+        command.long_vol_e9,
+        command.reversion_e9,
+        command.skew_e9,
+        command.curvature_e9,
+    )
 
 
 class Token(NamedTuple):
@@ -44,9 +64,48 @@ class Memory:
         """Return the name of the account in a row of a token."""
         return self.names[int(self.tokens[token].state.accounts[slot].account_id)]
 
+    def surfaces(self) -> tuple[Ssvi, ...]:
+        """Return the surface in force of every underlying, at any level."""
+        return tuple(
+            surface_of(ShapeRow(*self.market.shapes[slot].item()), DEFAULT_SURFACES.get(name, FLAT))
+            for slot, name in enumerate(self.underlyings)
+        )
+
+    def rules_of(self, listing: ListToken) -> Rules:
+        """Return the rules of a token on the surfaces in force."""
+        return make_rules(listing.parameters, listing.terms, self.surfaces())
+
+    def publish_surface(self, underlying: int, shape: ShapeRow) -> None:
+        """Keep a surface for the next tick of its underlying."""
+        self.market.published[underlying] = tuple(shape)
+
+    def adopt_surface(self, underlying: int, now_ms: int) -> None:
+        """Let a tick put in force the surface that was published before it."""
+        if adopt_shape(self.market, underlying, now_ms):
+            self._take_surfaces()
+
+    def _take_surfaces(self) -> None:
+        """Let the rules of every token have the surfaces in force."""
+        surfaces = self.surfaces()
+        for name, token in self.tokens.items():
+            smiles = smiles_of(token.listing.terms, surfaces)
+            self.tokens[name] = token._replace(rules=token.rules._replace(smiles=smiles))
+            for underlying in range(len(surfaces)):
+                forget_surfaces(token.state, underlying)
+
+    def tabulate(self, underlying: int, shape: ShapeRow) -> None:
+        """Make the tables a surface will need at the next tick; they are kept.
+
+        Raises:
+            SurfaceError: It has none.
+        """
+        surface = surface_of(shape, FLAT)
+        for token in self.tokens.values():
+            smile_of(token.listing.terms[underlying], surface)
+
     def list_token(self, listing: ListToken) -> Token:
         """Enter a token that has nothing in it yet."""
-        rules = make_rules(listing.parameters, listing.terms)
+        rules = self.rules_of(listing)
         self.tokens[listing.token] = Token(listing, rules, empty_state(FLOWS), {})
         return self.tokens[listing.token]
 
@@ -81,6 +140,11 @@ class Memory:
             return
         if isinstance(command, ListToken):
             self.list_token(command)
+        if isinstance(command, PublishSurface):
+            underlying = self.underlyings.index(command.underlying)
+            self.publish_surface(underlying, published_shape(command))
+        if isinstance(command, Tick) and outcome.verdict == OracleVerdict.USED:
+            adopt_shape(self.market, self.underlyings.index(command.underlying), command.now_ms)
         if oracle:
             underlying = self.underlyings.index(command.underlying)  # type: ignore[union-attr]
             set_oracle(self.market, underlying, oracle)
@@ -91,6 +155,7 @@ class Memory:
 
     def remark(self) -> None:
         """Recompute what is derived from marks, after the state was read or rebuilt."""
+        self._take_surfaces()
         for token in self.tokens.values():
             remark(token.state, token.rules, self.market)
 
@@ -99,7 +164,7 @@ class Memory:
         found = ["account names"] if self.names != other.names else []
         found += [
             f"market {part}"
-            for part in ("oracle", "minutes")
+            for part in ("oracle", "minutes", "shapes", "published")
             if not np.array_equal(getattr(self.market, part), getattr(other.market, part))
         ]
         if list(self.tokens) != list(other.tokens):

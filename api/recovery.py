@@ -7,11 +7,10 @@ import msgspec
 from api.journal import FIRST_DIGEST, digest_of, read_command, read_moves, read_oracle, read_outcome
 from api.memory import Memory, Token
 from api.store import Store
-from api.tables import ACCOUNTS, MINUTES, ORACLES, STATE, TOKENS
+from api.tables import ACCOUNTS, MINUTES, ORACLES, SHAPES, STATE, TOKENS
 from vaults.commands import ListToken
 from vaults.market import refresh_window
 from vaults.moves import FLOWS
-from vaults.rules import make_rules
 from vaults.state import State, empty_state
 
 
@@ -24,6 +23,9 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
         memory.market.oracle[row[0]] = tuple(row[1:])
     for row in store.rows(MINUTES):
         memory.market.minutes[row[0], row[1]] = row[2:]
+    for underlying, place, *words in store.rows(SHAPES):
+        rows = memory.market.published if place else memory.market.shapes
+        rows[underlying] = tuple(words)
     for slot in range(len(underlyings)):
         refresh_window(memory.market, slot)
     states = _load_states(store)
@@ -32,8 +34,7 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
         state = states[token]
         in_use = state.accounts[: state.pool[0].account_count]
         slots = {int(row.account_id): slot for slot, row in enumerate(in_use)}
-        rules = make_rules(command.parameters, command.terms)
-        memory.tokens[token] = Token(command, rules, state, slots)
+        memory.tokens[token] = Token(command, memory.rules_of(command), state, slots)
     memory.remark()
     return memory
 

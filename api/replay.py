@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from amm.oracle import OracleRules
+from amm.ssvi import FLAT
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from api.dispatch import Executed
 from api.exchange import Exchange
@@ -21,6 +22,7 @@ from api.tables import SETTINGS
 from sims import flows
 from sims.flows import FlowRules, View
 from sims.markets.path import PricePath
+from sims.markets.vols import VolHistory, level_at, no_vols, surface_at
 from sims.markets.warmup import warmed_oracle
 from vaults.capacity import backing
 from vaults.commands import (
@@ -29,6 +31,7 @@ from vaults.commands import (
     ListToken,
     Open,
     Outcome,
+    PublishSurface,
     Restart,
     StartUnderlying,
     Tick,
@@ -40,6 +43,7 @@ from vaults.invariants import (
     first_violation_after,
     share_price_holds,
 )
+from vaults.market import shape_row
 from vaults.moves import Flow
 from vaults.nav import net_asset_value
 from vaults.params import Parameters
@@ -48,6 +52,8 @@ from vaults.state import STORED, State, words_in_use
 
 PLAN = "replay"
 CHECKS = "replay checks"
+FLAT_MS = DAY_MS // 2
+"""How often a flat surface is published."""
 FAREWELL_MINUTES = 5
 """How long before a break in the prices everybody starts to sell."""
 
@@ -63,8 +69,8 @@ class PlanError(ValueError):
 class Plan(NamedTuple):
     """What is replayed; the same plan on the same database goes on where it stopped.
 
-    `source` says where the prices come from; `vol` fixes the vol level, 0 leaves it to the
-    estimator.
+    `source` says where the prices come from; `vol` fixes the vol level, 0 leaves it to the history
+    or, where that has none, to the estimator. A `smile` is that of the history, else the default.
     """
 
     source: str
@@ -74,20 +80,25 @@ class Plan(NamedTuple):
     seed: int
     vol: float = 0.0
     rent: bool = True
+    smile: bool = True
     flow: FlowRules = FlowRules()
 
 
 class Replay:
     """One run of a plan on a database."""
 
-    def __init__(self, exchange: Exchange, plan: Plan, path: PricePath) -> None:
+    def __init__(
+        self, exchange: Exchange, plan: Plan, path: PricePath, vols: VolHistory | None = None
+    ) -> None:
         self.exchange = exchange
         self.plan = plan
         self.path = path
+        self.vols = vols or no_vols(path.symbols)
         self._claim_database()
 
     def _claim_database(self) -> None:
-        wanted = f"{msgspec.json.encode(self.plan).decode()} on prices {_digest_of(self.path)}"
+        prices = _digest_of(self.path, self.vols)
+        wanted = f"{msgspec.json.encode(self.plan).decode()} on prices {prices}"
         found = self.exchange.store.setting(PLAN)
         if found is None and self.exchange.journal_length == 0:
             with self.exchange.store.transaction() as connection:
@@ -168,14 +179,34 @@ class Replay:
             if now_ms % HOUR_MS == 0:
                 self.exchange.sample(self._sample(token, now_ms))
 
-    def _observations(self, row: int, now_ms: int) -> Iterator[Tick | Restart]:
+    def _observations(self, row: int, now_ms: int) -> Iterator[Tick | Restart | PublishSurface]:
         breaks = row > self.path.start and self.path.segment[row] != self.path.segment[row - 1]
         for symbol, name in enumerate(self.path.symbols):
             price = int(self.path.prices_e8[row, symbol])
             if breaks:
                 yield Restart(name, now_ms)
             if price > 0:
-                yield Tick(name, price, now_ms, now_ms, vol_e9=round(self.plan.vol * 1e9))
+                yield from self._surface(symbol, name, row, now_ms)
+                vol = self.plan.vol or level_at(self.vols, symbol, now_ms)
+                yield Tick(name, price, now_ms, now_ms, vol_e9=round(vol * 1e9))
+
+    def _surface(self, symbol: int, name: str, row: int, now_ms: int) -> Iterator[PublishSurface]:
+        """Publish a surface when it is new; a flat one before it would be too old."""
+        before_ms = int(self.path.times_ms[row - 1]) if row > self.path.start else 0
+        if self.plan.smile:
+            surface, since_ms = surface_at(self.vols, symbol, now_ms)
+        else:
+            surface, since_ms = FLAT, now_ms // FLAT_MS * FLAT_MS
+        if surface is not None and since_ms > before_ms:
+            shape = shape_row(surface, now_ms)
+            yield PublishSurface(
+                name,
+                shape.long_vol_e9,
+                shape.reversion_e9,
+                shape.skew_e9,
+                shape.curvature_e9,
+                now_ms,
+            )
 
     def _break_is_near(self, row: int) -> bool:
         ahead = min(row + FAREWELL_MINUTES, len(self.path.segment) - 1)
@@ -205,7 +236,7 @@ class Replay:
         tokens = self.exchange.memory.tokens
         before = {name: pool_before(token.state) for name, token in tokens.items()}
         unchanged = None
-        if not isinstance(command, Tick | Restart | StartUnderlying | ListToken):
+        if not isinstance(command, Tick | Restart | PublishSurface | StartUnderlying | ListToken):
             state = tokens[command.token].state
             unchanged = [words_in_use(state, part).copy() for part in STORED]
         executed = self.exchange.execute(command, key)
@@ -277,8 +308,8 @@ class Replay:
         return sum(b for name, b in zip(names, held, strict=True) if name.startswith(role))
 
 
-def _digest_of(path: PricePath) -> str:
-    digest = hashlib.sha256()
+def _digest_of(path: PricePath, vols: VolHistory) -> str:
+    digest = hashlib.sha256(msgspec.json.encode(vols))
     for part in (path.times_ms, path.prices_e8, path.segment):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()[:16]

@@ -149,7 +149,7 @@ class Store:
     def orders(self) -> Iterator[Record]:
         """Yield the records of everything that was asked by or for an account of a token."""
         with self._engine.connect() as connection:
-            others = ("Tick", "Restart", "StartUnderlying")
+            others = ("Tick", "Restart", "StartUnderlying", "PublishSurface")
             query = (
                 select(JOURNAL).where(JOURNAL.c.kind.not_in(others)).order_by(JOURNAL.c.sequence)
             )

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from amm.oracle import OracleState
+from vaults.market import ShapeRow
 from vaults.state import (
     AccountRow,
     BookRow,
@@ -80,6 +81,8 @@ ACCOUNTS = Table(
     sqlite_strict=True,
 )
 ORACLES = _table("oracle", {"slot": Word}, OracleState._fields)
+SHAPES = _table("shape", {"underlying": Word, "slot": Word}, ShapeRow._fields)
+"""Surfaces: in force (slot 0), and what the next tick puts in force (slot 1)."""
 MINUTES = _table(
     "minute", {"underlying": Word, "slot": Word}, ("minute", "low", "high", "last", "vol_e9")
 )

@@ -9,9 +9,14 @@ from hypothesis import HealthCheck, settings
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 # A kernel's first call compiles it, so no profile has a deadline.
-settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=_SLOW)
+# The quick one always tries the same examples, so a change is judged by itself; `deep` looks for new.
+settings.register_profile(
+    "quick", deadline=None, derandomize=True, max_examples=50, suppress_health_check=_SLOW
+)
 settings.register_profile("deep", deadline=None, max_examples=5_000, suppress_health_check=_SLOW)
-settings.register_profile("interpreted", deadline=None, max_examples=8, suppress_health_check=_SLOW)
+settings.register_profile(
+    "interpreted", deadline=None, derandomize=True, max_examples=8, suppress_health_check=_SLOW
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

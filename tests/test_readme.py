@@ -1,5 +1,6 @@
 """What the README shows is what happens."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -38,3 +39,11 @@ def test_the_trade_it_follows() -> None:
         assert f"{value:.5f}" == shown[name]
     assert quoted.lock == 50.0
     assert f"{quoted.premium_per_day:.5f} TSLA.M a day" in README
+
+
+def test_the_session_it_shows() -> None:
+    """Line by line, as typed into Python."""
+    section = README.split("## Prices for quants")[1].split("```")[1].removeprefix("python\n")
+    session = doctest.DocTestParser().get_doctest(section, {}, "README", None, 0)
+    assert doctest.DocTestRunner().run(session).failed == 0
+    assert len(session.examples) >= 5

@@ -24,8 +24,8 @@ from vaults.rules import (
     index_quality,
     mark_is_fresh,
     quote_rules,
-    sell_surface,
 )
+from vaults.smile import sell_surface
 from vaults.state import NONE, State
 from vaults.trade import Closing, Fill, refused
 from vaults.valuation import (
@@ -78,7 +78,7 @@ def price_closing(
         index_quality(market, underlying, now_ms),
         contract,
         index_of(market, underlying),
-        sell_surface(market, underlying),
+        sell_surface(state, rules, market, underlying),
         rules.parameters[0].token_vol,
     )
     tokens = float(notional) / ONE

@@ -111,6 +111,21 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishSurface:
+    """Say what the smile of an underlying looks like at any level; in force from its next tick.
+
+    A day later, where nothing newer was published, the default surface takes its place.
+    """
+
+    underlying: str
+    long_vol_e9: int
+    reversion_e9: int
+    skew_e9: int
+    curvature_e9: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Settle one due position between ticks."""
 
@@ -159,6 +174,7 @@ Command = (
     | Close
     | Tick
     | Restart
+    | PublishSurface
     | Check
     | Request
     | Cancel

@@ -170,6 +170,7 @@ def resize(state: State, slot: int, notional: int, impact: int) -> None:
     pool.impact_refundable += refundable
     was_open = series.open_notional > 0
     series.open_notional += notional
+    state.valued[series.underlying].ticks = NONE
     is_open = series.open_notional > 0
     pool.live_series += int(is_open) - int(was_open)
     if not is_open:

@@ -8,13 +8,33 @@ from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.oracle import OracleRules, OracleState
 from amm.scenarios import UNDERLYINGS
-from amm.units import MINUTE_MS
+from amm.ssvi import Ssvi
+from amm.units import DAY_MS, MINUTE_MS
 from vaults.state import Ints, Records, record, records
 
 WINDOW_MINUTES = 60
 """Length of the valuation window."""
 WINDOW_SLOTS = 64
 """Minutes of history kept; more than the valuation window has."""
+
+
+SURFACE_AGE_MAX_MS = DAY_MS
+"""A surface published longer ago gives way to the default one."""
+LONG_VOL_MAX = 5.0
+REVERSION_MAX = 200.0
+"""Per year: a surface that forgets within two days."""
+CURVATURE_MAX = 2.0
+"""Of curvature (1 + |skew|): beyond it there is butterfly arbitrage."""
+
+
+class ShapeRow(NamedTuple):
+    """What a surface is besides its level, as published; no time means the default surface."""
+
+    published_ms: int = 0
+    long_vol_e9: int = 0
+    reversion_e9: int = 0
+    skew_e9: int = 0
+    curvature_e9: int = 0
 
 
 class WindowRow(NamedTuple):
@@ -39,12 +59,16 @@ class Market(NamedTuple):
         minutes: Ring of (minute, low, high, last index in 1e-8 USD, mark vol in 1e-9), shape
             (UNDERLYINGS, WINDOW_SLOTS, 5).
         windows: `WindowRow` per underlying.
+        shapes: `ShapeRow` per underlying: the surface in force.
+        published: `ShapeRow` per underlying: what the next tick puts in force.
         rules: `OracleRules`, one record.
     """
 
     oracle: Records
     minutes: Ints
     windows: Records
+    shapes: Records
+    published: Records
     rules: Records
 
 
@@ -54,6 +78,8 @@ def new_market(initial: OracleState, rules: OracleRules | None = None) -> Market
         oracle=records(OracleState, UNDERLYINGS),
         minutes=np.zeros((UNDERLYINGS, WINDOW_SLOTS, 5), dtype=np.int64),
         windows=records(WindowRow, UNDERLYINGS),
+        shapes=records(ShapeRow, UNDERLYINGS),
+        published=records(ShapeRow, UNDERLYINGS),
         rules=record(rules or OracleRules()),
     )
     for underlying in range(UNDERLYINGS):
@@ -128,3 +154,65 @@ def set_oracle(market: Market, underlying: int, words: tuple[int, ...]) -> None:
     market.oracle[underlying] = words
     if int(market.oracle[underlying].index_ms) not in (0, last_ms):
         publish(market, underlying)
+
+
+def surface_of(shape: ShapeRow, default: Ssvi) -> Ssvi:
+    """Return the surface a row stands for, at any level."""
+    if shape.published_ms == 0:
+        return default
+    long_vol, reversion, skew, curvature = (each / 1e9 for each in shape[1:])
+    return Ssvi(long_vol, long_vol, reversion, skew, curvature)
+
+
+def shape_row(surface: Ssvi, published_ms: int) -> ShapeRow:
+    """Return a surface as it is published: rounded, and without its level."""
+    _, *shape = surface
+    return ShapeRow(published_ms, *(round(each * 1e9) for each in shape))
+
+
+def shape_fault(shape: ShapeRow) -> str:
+    """Return the name of what no surface can have, empty where there is no such thing."""
+    long_vol, reversion, skew, curvature = (each / 1e9 for each in shape[1:])
+    faults = {
+        "long_vol": not 0.01 <= long_vol <= LONG_VOL_MAX,
+        "reversion": not 0.0 <= reversion <= REVERSION_MAX,
+        "skew": not -0.99 <= skew <= 0.99,
+        "curvature": not 0.0 <= curvature * (1.0 + abs(skew)) <= CURVATURE_MAX + 2e-9,
+    }
+    return next((name for name, is_wrong in faults.items() if is_wrong), "")
+
+
+def adopt_shape(market: Market, underlying: int, now_ms: int) -> bool:
+    """Put in force what was published, or the default once that is too old.
+
+    Returns:
+        Whether the surface changed.
+    """
+    if not is_shape_due(market, underlying, now_ms):
+        return False
+    is_current = _is_current(market, underlying, now_ms)
+    wanted = market.published[underlying].item() if is_current else tuple(ShapeRow())
+    market.shapes[underlying] = wanted
+    return True
+
+
+@kernel
+def _is_current(market: Market, underlying: int, now_ms: int) -> bool:
+    """Whether what was published last is neither of the future nor too old."""
+    age_ms = now_ms - market.published[underlying].published_ms
+    return bool(0 <= age_ms <= SURFACE_AGE_MAX_MS)
+
+
+@kernel
+def is_shape_due(market: Market, underlying: int, now_ms: int) -> bool:
+    """Whether the next tick changes the surface: until then nobody may trade on the old one."""
+    published, shape = market.published[underlying], market.shapes[underlying]
+    if not _is_current(market, underlying, now_ms):
+        return bool(shape.published_ms != 0)
+    return bool(
+        shape.published_ms == 0
+        or shape.long_vol_e9 != published.long_vol_e9
+        or shape.reversion_e9 != published.reversion_e9
+        or shape.skew_e9 != published.skew_e9
+        or shape.curvature_e9 != published.curvature_e9
+    )

@@ -11,11 +11,12 @@ spread received and not yet earned, adv insurance advances still to be repaid.
 from typing import NamedTuple
 
 from amm.kernel import kernel
+from amm.scenarios import UNDERLYINGS
 from amm.units import DAY_MS, PPM, mul_div_down, mul_div_up, units_down, units_up
 from vaults.market import Market
 from vaults.rules import Rules
 from vaults.state import VEST_LOTS, State
-from vaults.valuation import value_over_window
+from vaults.valuation import value_over_window, window_box
 
 
 class Nav(NamedTuple):
@@ -64,14 +65,18 @@ def unvested_spread(state: State, rules: Rules, now_ms: int) -> int:
 def net_asset_value(state: State, rules: Rules, market: Market, now_ms: int) -> Nav:
     """Return the three values over the window of marks that ends now."""
     middle = low = high = 0.0
-    for slot in range(state.pool[0].series_count):
-        series = state.series[slot]
-        if series.open_notional > 0:
-            value_over_window(state, rules, market, slot)
-            notional, mark = float(series.open_notional), state.marks[slot]
-            middle += notional * mark.value_median
-            low += notional * mark.value_low
-            high += notional * mark.value_high
+    for underlying in range(UNDERLYINGS):
+        if state.books[underlying].ticks == 0:
+            continue  # no mark, and no position
+        box = window_box(state, rules, market, underlying)
+        for slot in range(state.pool[0].series_count):
+            series = state.series[slot]
+            if series.underlying == underlying and series.open_notional > 0:
+                value_over_window(state, rules, market, box, slot)
+                notional, mark = float(series.open_notional), state.marks[slot]
+                middle += notional * mark.value_median
+                low += notional * mark.value_low
+                high += notional * mark.value_high
     pool = state.pool[0]
     backed = int(pool.main) + accrued_to_main(state)
     refundable = int(pool.impact_refundable)

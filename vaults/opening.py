@@ -8,14 +8,8 @@ import numpy as np
 
 from amm.kernel import kernel
 from amm.quote import OpenQuote, quote_open, quote_unit
-from amm.scenarios import (
-    MOVES,
-    REGIMES,
-    UNDERLYINGS,
-    Contract,
-    fill_losses,
-    stress_increases,
-)
+from amm.revaluation import fill_shocked
+from amm.scenarios import MOVES, REGIMES, UNDERLYINGS, Contract
 from amm.units import AMOUNT_MAX, DAY_MS, ONE, tokens_down, units_down, units_up
 from vaults.capacity import backing, lock_of, utilisation
 from vaults.ledger import post, transfer
@@ -35,13 +29,12 @@ from vaults.premium import (
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import (
     Rules,
-    buy_surface,
     index_of,
     index_quality,
     make_contract,
-    mark_surface,
     quote_rules,
 )
+from vaults.smile import buy_surface, mark_surface, shocks_of
 from vaults.state import NONE, State
 from vaults.trade import Fill, Opening, QuotedOpening, refused
 from vaults.valuation import (
@@ -50,7 +43,6 @@ from vaults.valuation import (
     potential_added,
     rate_of,
     value_book,
-    value_scenarios,
 )
 
 _CLOCK = Move.CLOCK.value
@@ -136,29 +128,29 @@ def price_opening(
     The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
     which nobody can pay.
     """
-    parameters = rules.parameters[0]
     slot = find_series(state, underlying, is_call, strike_e8)
     contract = _listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
-    index, surface = index_of(market, underlying), mark_surface(market, underlying)
+    index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
     value_book(state, rules, market)
-    losses = np.empty((REGIMES, MOVES))
-    fill_losses(rules.scenarios, contract, index, surface, losses)
-    stress = np.empty(2)
-    stress_increases(
-        contract, index, surface, parameters.stress_move, parameters.stress_vol, stress
-    )
+    losses, stress = state.losses, state.stress
+    row = slot
+    if slot == NONE or state.series[slot].open_notional == 0:
+        row = 0
+        losses, stress = np.empty((1, REGIMES, MOVES)), np.empty((1, 2))
+        shocks = shocks_of(state, rules, market, underlying)
+        fill_shocked(rules.scenarios, shocks, contract, index, losses, stress)
     unit = quote_unit(
         quote_rules(rules),
         index_quality(market, underlying, now_ms),
         contract,
         index,
-        buy_surface(market, underlying),
-        parameters.token_vol,
+        buy_surface(state, rules, market, underlying),
+        rules.parameters[0].token_vol,
     )
     tokens = float(notional) / ONE
-    change = potential_added(state, rules, underlying, losses, tokens)
+    change = potential_added(state, rules, underlying, losses[row], tokens)
     quote = quote_open(unit, tokens, change)
-    rate = rate_of(contract, market, underlying, state.books[underlying].rent_e15)
+    rate = rate_of(contract, index, surface, state.books[underlying].rent_e15)
     cap_ppm = rules.terms[underlying].cap_ppm if slot == NONE else state.series[slot].cap_ppm
     return Opening(
         slot,
@@ -170,7 +162,7 @@ def price_opening(
         units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
         max(tokens_down(quote.spread + min(quote.impact, 0.0)), 0),
         rate.rate_e15,
-        stress,
+        stress[row],
     )
 
 
@@ -212,7 +204,7 @@ def _open_checked(
         post(state, _POSITION, account, slot, self_funding, 0, 0)
         position = int(state.accounts[account].first_position)
     post(state, _RESIZE, position, notional, opening.impact, 0, 0)
-    value_scenarios(state, rules, market, slot)
+    value_book(state, rules, market)
     post(state, _SPREAD, opening.spread, now_ms, 0, 0, 0)
     if opening.impact > 0:
         post(state, _COUNT, _IMPACT_PAID, opening.impact, 0, 0, 0)

@@ -6,12 +6,14 @@ import numpy as np
 
 from amm.bundle import bundle
 from amm.kernel import kernel
+from amm.mixture import discounting_period
 from amm.oracle import buy_vol_e9, is_fresh, realised_vol_e9, sell_vol_e9
 from amm.quote import IndexQuality, QuoteRules
 from amm.scenarios import Contract, ScenarioSet, scenario_set
-from amm.surface import FlatSurface
+from amm.ssvi import FLAT, Ssvi
+from amm.surface import SmileTable, make_table
 from amm.units import ONE, PPM, YEAR_MS
-from vaults.market import Market
+from vaults.market import Market, is_shape_due
 from vaults.params import Parameters, Terms, validate_parameters, validate_terms, validate_together
 from vaults.state import Records, record, record_type
 
@@ -20,15 +22,27 @@ E9 = 1e9
 
 @bundle
 class Rules(NamedTuple):
-    """Parameters (one record), terms (one record per underlying) and the scenario set."""
+    """Parameters (one record), terms (one record per underlying), scenario set and smiles.
+
+    `smiles` has the table of each underlying's surface; it changes with the surface.
+    """
 
     parameters: Records
     terms: Records
     scenarios: ScenarioSet
+    smiles: tuple[SmileTable, ...]
 
 
-def make_rules(parameters: Parameters, terms: tuple[Terms, ...]) -> Rules:
-    """Return validated rules; raises `ParameterError` for what cannot be."""
+def make_rules(
+    parameters: Parameters, terms: tuple[Terms, ...], shapes: tuple[Ssvi, ...] = (FLAT, FLAT)
+) -> Rules:
+    """Return validated rules; raises `ParameterError` for what cannot be.
+
+    Args:
+        parameters: Of the token.
+        terms: Of each underlying.
+        shapes: Surface of each underlying, at any level.
+    """
     validate_parameters(parameters)
     rows = [tuple(validate_terms(each)) for each in terms]
     for each in terms:
@@ -37,7 +51,19 @@ def make_rules(parameters: Parameters, terms: tuple[Terms, ...]) -> Rules:
         parameters=record(parameters),
         terms=np.array(rows, dtype=record_type(Terms)).view(np.recarray),
         scenarios=scenario_set(),
+        smiles=smiles_of(terms, shapes),
     )
+
+
+def smiles_of(terms: tuple[Terms, ...], shapes: tuple[Ssvi, ...]) -> tuple[SmileTable, ...]:
+    """Return the smile of each underlying as its new series need it."""
+    return tuple(smile_of(each, shape) for each, shape in zip(terms, shapes, strict=True))
+
+
+def smile_of(terms: Terms, shape: Ssvi) -> SmileTable:
+    """Return the smile of one underlying; raises `amm.surface.SurfaceError` where it has none."""
+    period = discounting_period(terms.funding_period_ms / YEAR_MS, terms.discount_rate_e9 / E9)
+    return make_table(shape, period)
 
 
 @kernel
@@ -47,27 +73,36 @@ def index_of(market: Market, underlying: int) -> float:
 
 
 @kernel
-def mark_surface(market: Market, underlying: int) -> FlatSurface:
-    """Return the surface marks and scenarios use."""
-    return FlatSurface(market.oracle[underlying].mark_vol_e9 / E9)
+def mark_level(market: Market, underlying: int) -> float:
+    """Return the vol level marks and scenarios use."""
+    return market.oracle[underlying].mark_vol_e9 / E9
 
 
 @kernel
-def buy_surface(market: Market, underlying: int) -> FlatSurface:
-    """Return the surface buyers pay at: a re-mark that is known to come cannot be bought before."""
-    return FlatSurface(buy_vol_e9(market.oracle[underlying], market.rules[0]) / E9)
+def buy_level(market: Market, underlying: int) -> float:
+    """Return the level buyers pay at: a re-mark that is known to come cannot be bought before."""
+    return buy_vol_e9(market.oracle[underlying], market.rules[0]) / E9
 
 
 @kernel
-def sell_surface(market: Market, underlying: int) -> FlatSurface:
-    """Return the surface sellers receive at."""
-    return FlatSurface(sell_vol_e9(market.oracle[underlying]) / E9)
+def sell_level(market: Market, underlying: int) -> float:
+    """Return the level sellers receive at."""
+    return sell_vol_e9(market.oracle[underlying]) / E9
+
+
+@kernel
+def carry_of(rules: Rules, market: Market, underlying: int) -> float:
+    """Return the drift of an underlying in units of the token, the quanto term included."""
+    terms = rules.terms[underlying]
+    quanto = terms.correlation * mark_level(market, underlying) * rules.parameters[0].token_vol
+    return terms.funding_carry_e9 / E9 + quanto
 
 
 @kernel
 def mark_is_fresh(market: Market, underlying: int, now_ms: int) -> bool:
-    """Whether an underlying can be traded now."""
-    return is_fresh(market.oracle[underlying], now_ms, market.rules[0])
+    """Whether an underlying can be traded now: on a fresh index, no new surface waiting for it."""
+    fresh = is_fresh(market.oracle[underlying], now_ms, market.rules[0])
+    return bool(fresh and not is_shape_due(market, underlying, now_ms))
 
 
 @kernel
@@ -104,15 +139,12 @@ def make_contract(
     funding_period_ms: int,
     discount_rate_e9: int,
 ) -> Contract:
-    """Return a series' terms as the formulas need them; the quanto term is part of the carry."""
-    terms = rules.terms[underlying]
-    underlying_vol = market.oracle[underlying].mark_vol_e9 / E9
-    quanto = terms.correlation * underlying_vol * rules.parameters[0].token_vol
+    """Return a series' terms as the formulas need them."""
     return Contract(
         is_call,
         float(strike_e8) / ONE,
         funding_period_ms / YEAR_MS,
         discount_rate_e9 / E9,
-        terms.funding_carry_e9 / E9 + quanto,
+        carry_of(rules, market, underlying),
         cap_ppm / PPM,
     )

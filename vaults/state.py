@@ -1,7 +1,8 @@
 """The state of one token: everything a command can read or change, as arrays of integers.
 
 Rows are structured arrays whose fields are the annotations of the classes here. What is derived
-from marks (`SeriesMark`, `losses`, `stress`) can be recomputed at any time and is never stored.
+from marks (`SeriesMark`, `losses`, `stress`, `book`, `surfaces`) can be recomputed at any time and
+is never stored.
 """
 
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.scenarios import MOVES, REGIMES, UNDERLYINGS
+from amm.surface import COEFFICIENTS
 
 Records = Any
 """A structured array: its fields have no static types."""
@@ -22,6 +24,8 @@ NONE = -1
 """No row: the end of a list."""
 MOVE_WIDTH = 6
 VEST_LOTS = 8
+SURFACES = 8
+"""Levels of one underlying whose surfaces are kept; see `vaults.smile`."""
 DUE_SLICE = 64
 """Due positions run at a time: bounds the moves of one call."""
 
@@ -116,6 +120,19 @@ class SeriesMark(NamedTuple):
     least_key_e15: int = 0
 
 
+class SurfaceKey(NamedTuple):
+    """What a row of `State.surfaces` was read off for; no level is 0."""
+
+    level: float = 0.0
+    carry: float = 0.0
+
+
+class ValuedRow(NamedTuple):
+    """At which tick the book's losses were summed up; `NONE` after a trade."""
+
+    ticks: int = NONE
+
+
 class AccountRow(NamedTuple):
     """What one account holds of this token; what is escrowed stands in its requests."""
 
@@ -173,6 +190,10 @@ class State(NamedTuple):
     marks: Records
     losses: Floats
     stress: Floats
+    book: Floats
+    valued: Records
+    surfaces: Floats
+    surface_keys: Records
     accounts: Records
     positions: Records
     requests: Records
@@ -225,6 +246,12 @@ def empty_state(flow_count: int, capacity: int = 64) -> State:
         marks=records(SeriesMark, capacity),
         losses=np.zeros((capacity, REGIMES, MOVES)),
         stress=np.zeros((capacity, 2)),
+        book=np.zeros((UNDERLYINGS, REGIMES, MOVES)),
+        valued=np.array([tuple(ValuedRow())] * UNDERLYINGS, record_type(ValuedRow)).view(
+            np.recarray
+        ),
+        surfaces=np.zeros((UNDERLYINGS, SURFACES, COEFFICIENTS)),
+        surface_keys=records(SurfaceKey, UNDERLYINGS * SURFACES).reshape(UNDERLYINGS, SURFACES),
         accounts=records(AccountRow, capacity),
         positions=records(PositionRow, capacity),
         requests=records(RequestRow, capacity),

@@ -7,6 +7,7 @@ whose allowance might not last to the next tick.
 import numpy as np
 
 from amm.kernel import kernel
+from amm.scenarios import UNDERLYINGS
 from amm.units import YEAR_MS, mul_div_up
 from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.closing import cash_out, price_closing, release
@@ -24,6 +25,7 @@ from vaults.premium import (
 )
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules, index_of, mark_is_fresh
+from vaults.smile import mark_surface
 from vaults.state import DUE_SLICE, NONE, Ints, State
 from vaults.valuation import contract_of, mark_series, rate_of
 
@@ -43,12 +45,14 @@ def _accrue_and_mark(
 
     An interval without prices is charged at the smaller of the rates at its two ends.
     """
+    index_usd = index_of(market, underlying)
+    surface = mark_surface(state, rules, market, underlying)
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
         if series.underlying != underlying or series.open_notional == 0:
             continue
         mark = state.marks[slot]
-        rate = rate_of(contract_of(state, rules, market, slot), market, underlying, rent_e15)
+        rate = rate_of(contract_of(state, rules, market, slot), index_usd, surface, rent_e15)
         charged = int(mark.rate_e15)
         if elapsed_ms > rules.parameters[0].accrual_gap_ms:
             charged = min(charged, rate.rate_e15)
@@ -264,6 +268,8 @@ def check(state: State, rules: Rules, market: Market, position_slot: int, now_ms
 @kernel
 def remark(state: State, rules: Rules, market: Market) -> None:
     """Recompute what is derived from marks, after a state was loaded."""
+    for underlying in range(UNDERLYINGS):
+        state.valued[underlying].ticks = NONE
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
         state.marks[slot].window_ticks = NONE

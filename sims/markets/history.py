@@ -4,16 +4,9 @@ Nothing read is trusted: a file that is not exactly what it should be is refused
 that says where and why. `docs/data.md` describes the files.
 """
 
-import csv
-import gzip
-import io
 import itertools
-import math
 import re
-import zlib
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from operator import itemgetter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +15,7 @@ import numpy.typing as npt
 
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from sims.markets.path import PricePath
+from sims.markets.table import LineError, find_table, iso_minute, read_number, read_rows, read_time
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "seg")
 GAP_MAX_MS = 12 * HOUR_MS
@@ -29,11 +23,7 @@ GAP_MAX_MS = 12 * HOUR_MS
 PRICE_MAX = 1e9
 """USD; far from what int64 holds in 1e-8 USD."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _SYMBOL = re.compile(r"[A-Za-z0-9]{1,16}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,9}", re.ASCII)
 _MINUTES = HOUR_MS // MINUTE_MS
 _CORNERS = (0, 20, 39, 59)
@@ -44,10 +34,6 @@ Int64Array = npt.NDArray[np.int64]
 
 class HistoryError(ValueError):
     """Price history that cannot be used; the message is one line naming the file and line."""
-
-
-class _LineError(ValueError):
-    """What is wrong with one line; which line, `_read_bars` knows."""
 
 
 class _Stretch(NamedTuple):
@@ -86,7 +72,9 @@ def read_path(
             that it does not cover.
     """
     if end_ms <= start_ms:
-        raise HistoryError(f"the range ends at {_iso(end_ms)}, not after {_iso(start_ms)}")
+        raise HistoryError(
+            f"the range ends at {iso_minute(end_ms)}, not after {iso_minute(start_ms)}"
+        )
     if not symbols or len(set(symbols)) != len(symbols):
         raise HistoryError("symbols must be named, each once")
     if warmup_days < 0:
@@ -104,7 +92,9 @@ def read_path(
     start = int(np.searchsorted(times_ms, start_ms))
     end = int(np.searchsorted(times_ms, end_ms))
     if start == end:
-        raise HistoryError(f"no prices from {_iso(start_ms)} to {_iso(end_ms)}: an outage")
+        raise HistoryError(
+            f"no prices from {iso_minute(start_ms)} to {iso_minute(end_ms)}: an outage"
+        )
     first = max(
         int(np.searchsorted(times_ms, first_ms)), int(np.searchsorted(segment, segment[start]))
     )
@@ -117,119 +107,58 @@ def read_path(
     )
 
 
-def _iso(time_ms: int) -> str:
-    try:
-        return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%MZ")
-    except OverflowError:
-        return f"{time_ms} ms"
-
-
 def _find(folder: Path, symbol: str) -> Path:
     """Return the one file that holds the hours of `symbol`."""
     if not _SYMBOL.fullmatch(symbol):
         raise HistoryError(f"{symbol!r} is not a symbol")
-    if not folder.is_dir():
-        raise HistoryError(f"{folder}: no such folder")
-    names = (f"{symbol}_1h.csv.gz", f"{symbol}_1h.csv")
-    places = [place / name for place in (folder, folder / "crypto") for name in names]
-    found = [path for path in places if path.is_file()]
-    if not found:
-        raise HistoryError(f"{folder}: has no {names[1]} or {names[0]}, nor has its folder crypto")
-    if len(found) > 1:
-        raise HistoryError(f"{found[0]} and {found[1]} both exist: which is right?")
-    return found[0]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise HistoryError(f"{path}: damaged or truncated gzip") from error
-    except OSError as error:
-        raise HistoryError(f"{path}: {error.strerror or error}") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise HistoryError(f"{path}, line {line}: not UTF-8") from error
-
-
-def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield (line, cells in the order of `COLUMNS`) for every line below the header."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        missing = [name for name in COLUMNS if name not in header]
-        if missing:
-            raise HistoryError(f"{path}, line 1: no column {', '.join(missing)}")
-        if len(set(header)) != len(header):
-            raise HistoryError(f"{path}, line 1: two columns have the same name")
-        in_order = itemgetter(*map(header.index, COLUMNS))
-        for cells in reader:
-            line = reader.line_num
-            if len(cells) != len(header):
-                raise HistoryError(
-                    f"{path}, line {line}: {len(cells)} cells under {len(header)} columns"
-                )
-            yield line, in_order(cells)
-    except csv.Error as error:
-        raise HistoryError(f"{path}, line {reader.line_num}: {error}") from error
+    stem = f"{symbol}_1h"
+    found = find_table(folder, "crypto", stem, HistoryError)
+    if found is None:
+        names = f"{stem}.csv or {stem}.csv.gz"
+        raise HistoryError(f"{folder}: has no {names}, nor has its folder crypto")
+    return found
 
 
 def _read_hour(text: str) -> int:
-    if not _TIME.fullmatch(text):
-        raise _LineError(f"ts {text!r} is not a time such as 2024-01-31T13:00:00Z")
-    try:
-        hour_ms = (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
-    except ValueError as error:
-        raise _LineError(f"ts {text} is no time there ever was: {error}") from error
+    hour_ms = read_time("ts", text)
     if hour_ms % HOUR_MS:
-        raise _LineError(f"ts {text} is not on the hour")
+        raise LineError(f"ts {text} is not on the hour")
     return hour_ms
-
-
-def _read_number(name: str, text: str) -> float:
-    number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(number):
-        raise _LineError(f"{name} {text!r} is not a finite number")
-    return number
 
 
 def _read_corners(cells: tuple[str, ...]) -> tuple[int, int, int, int]:
     """Return the four prices of an hour in 1e-8 USD, in the order they are walked."""
     prices = []
     for name, text in zip(COLUMNS[1:5], cells[1:5], strict=True):
-        price = _read_number(name, text)
+        price = read_number(name, text)
         if price > PRICE_MAX:
-            raise _LineError(f"{name} {text} is more than 1e9 USD")
+            raise LineError(f"{name} {text} is more than 1e9 USD")
         prices.append(round(price * ONE))
         if prices[-1] <= 0:
-            raise _LineError(f"{name} {text} is not a positive price")
-    if _read_number("volume", cells[5]) < 0:
-        raise _LineError(f"volume {cells[5]} is negative")
+            raise LineError(f"{name} {text} is not a positive price")
+    if read_number("volume", cells[5]) < 0:
+        raise LineError(f"volume {cells[5]} is negative")
     opened, high, low, closed = prices
     if low > min(opened, closed):
-        raise _LineError(f"low {cells[3]} is above open or close")
+        raise LineError(f"low {cells[3]} is above open or close")
     if high < max(opened, closed):
-        raise _LineError(f"high {cells[2]} is below open or close")
+        raise LineError(f"high {cells[2]} is below open or close")
     return (opened, high, low, closed) if closed < opened else (opened, low, high, closed)
 
 
 def _extend(stretches: list[_Stretch], hour_ms: int, seg_text: str) -> None:
     """Add the hour to the last stretch, or begin a new one where `seg` changes."""
     if not _INTEGER.fullmatch(seg_text):
-        raise _LineError(f"seg {seg_text!r} is not an integer")
+        raise LineError(f"seg {seg_text!r} is not an integer")
     seg, first_ms = int(seg_text), hour_ms
     if stretches:
         last = stretches[-1]
         if hour_ms < last.end_ms:
-            raise _LineError(f"ts {_iso(hour_ms)} is not after the line before")
+            raise LineError(f"ts {iso_minute(hour_ms)} is not after the line before")
         if seg == last.seg:
             if hour_ms - last.end_ms > GAP_MAX_MS:
-                gap = f"nothing from {_iso(last.end_ms)} to {_iso(hour_ms)}"
-                raise _LineError(f"{gap}, yet seg is still {seg}")
+                gap = f"nothing from {iso_minute(last.end_ms)} to {iso_minute(hour_ms)}"
+                raise LineError(f"{gap}, yet seg is still {seg}")
             first_ms = last.first_ms
             stretches.pop()
     stretches.append(_Stretch(seg, first_ms, hour_ms + HOUR_MS))
@@ -240,14 +169,14 @@ def _read_bars(path: Path, first_ms: int, start_ms: int, end_ms: int) -> _Bars:
     stretches: list[_Stretch] = []
     hours: list[tuple[int, int]] = []
     corners: list[tuple[int, int, int, int]] = []
-    for line, cells in _rows(path):
+    for line, cells in read_rows(path, COLUMNS, HistoryError):
         try:
             hour_ms = _read_hour(cells[0])
             _extend(stretches, hour_ms, cells[6])
             if first_ms < hour_ms + HOUR_MS and hour_ms < end_ms:
                 hours.append((hour_ms, len(stretches)))
                 corners.append(_read_corners(cells))
-        except _LineError as error:
+        except LineError as error:
             raise HistoryError(f"{path}, line {line}: {error}") from error
     _check_cover(path, stretches, start_ms, end_ms)
     table = np.array(hours, dtype=np.int64).reshape(-1, 2)
@@ -261,9 +190,11 @@ def _check_cover(path: Path, stretches: list[_Stretch], start_ms: int, end_ms: i
     begins = any(one.first_ms <= start_ms < one.end_ms for one in stretches)
     ends = any(one.first_ms < end_ms <= one.end_ms for one in stretches)
     if not (begins and ends):
-        covered = ", ".join(f"{_iso(one.first_ms)} to {_iso(one.end_ms)}" for one in stretches)
+        covered = ", ".join(
+            f"{iso_minute(one.first_ms)} to {iso_minute(one.end_ms)}" for one in stretches
+        )
         raise HistoryError(
-            f"{path}: {_iso(start_ms)} to {_iso(end_ms)} is not covered, only {covered}"
+            f"{path}: {iso_minute(start_ms)} to {iso_minute(end_ms)} is not covered, only {covered}"
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amm.oracle import OracleState, initial_state
+from amm.ssvi import FLAT, Ssvi
 from amm.units import HOUR_MS, MINUTE_MS, ONE
 from vaults.account import credit, debit, spendable, withdraw
 from vaults.closing import close_position
@@ -30,6 +31,7 @@ from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
 from vaults.provide import cancel, request
 from vaults.rejects import Refusal, Reject
 from vaults.rules import Rules, make_rules
+from vaults.smile import forget_surfaces
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import check, run_due, tick
 from vaults.trade import Fill
@@ -89,6 +91,7 @@ class Bench:
     ) -> None:
         self.parameters = parameters or Parameters()
         self.terms = terms
+        self.shapes: tuple[Ssvi, ...] = (FLAT, FLAT)
         self.rules: Rules = make_rules(self.parameters, terms)
         self.market = new_market(initial_state(0.5))
         self.state = empty_state(FLOWS)
@@ -136,7 +139,14 @@ class Bench:
     def change(self, **values: Any) -> None:
         """Change parameters from now on."""
         self.parameters = self.parameters._replace(**values)
-        self.rules = make_rules(self.parameters, self.terms)
+        self.rules = make_rules(self.parameters, self.terms, self.shapes)
+
+    def reshape(self, *shapes: Ssvi) -> None:
+        """Change the surface of each underlying from now on."""
+        self.shapes = shapes
+        self.change()
+        for underlying in range(len(shapes)):
+            forget_surfaces(self.state, underlying)
 
     # Time and prices.
 

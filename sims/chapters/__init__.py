@@ -1,0 +1,1 @@
+"""Chapters of the documentation whose figures are computed: `make chapter`."""
