@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage check format bench lock clean
+.PHONY: run test coverage check format bench chapter lock clean
 
 run: $(READY)  ## one month through the exchange, then the report
 	$(BIN)/evergamma replay
@@ -27,8 +27,13 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## measure and rewrite docs/benchmarks.md
+bench: $(READY)  ## measure and rewrite docs/benchmarks.md, beside the packages of the bench group
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' \
+		| $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 	$(BIN)/python -m tests.benchmarks
+
+chapter: $(READY)  ## compute the figures of docs/pricing.md and draw its pictures
+	$(BIN)/python -m sims.chapters.pricing
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
