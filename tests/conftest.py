@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 # A kernel's first call compiles it, so no profile has a deadline.
-# The quick one always tries the same examples, so a change is judged by itself; `deep` looks for new.
+# `quick` always tries the same examples: a change is judged by itself. `deep` looks for new ones.
 settings.register_profile(
     "quick", deadline=None, derandomize=True, max_examples=50, suppress_health_check=_SLOW
 )
