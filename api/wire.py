@@ -1,0 +1,858 @@
+"""What crosses the wire: requests and answers of the HTTP API, for server and client alike.
+
+Amounts, prices and ratios are decimal strings, times integer milliseconds UTC, ids strings. What
+a request does not know of is refused, never ignored. Only msgspec is imported here, so that a
+client is light.
+"""
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Item = TypeVar("Item")
+
+Amount = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="Decimal number without sign or exponent, at most 8 decimals.",
+        examples=["10", "0.25"],
+        extra_json_schema={"pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?$"},
+    ),
+]
+"""An amount a caller gives; `amm.units.parse_amount` says what is wrong with one."""
+Decimal = Annotated[str, Meta(description="Decimal number; may carry a minus sign.")]
+"""A number the exchange gives."""
+Millis = Annotated[int, Meta(description="Milliseconds since 1970 UTC.")]
+Instant = Annotated[int, Meta(ge=0, le=7_258_118_400_000, description="Milliseconds UTC.")]
+"""A time a caller gives, up to the year 2200."""
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$", max_length=64)]
+"""An account, a reference or a label of the caller's."""
+TokenName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.]{0,15}$", examples=["TSLA.M"])]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}$", examples=["BTC"])]
+InstrumentName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Z]{2,8}-[A-Z0-9][A-Z0-9.]{0,15}-(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?-[CP]$",
+        max_length=64,
+        examples=["BTC-TSLA.M-100000-C"],
+    ),
+]
+Side = Literal["open", "close"]
+PoolName = Literal["main", "insurance"]
+Role = Literal["read", "trade", "provide", "risk", "operator"]
+
+
+class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request body."""
+
+
+class Given(Struct, kw_only=True):
+    """An answer; clients read past fields they do not know."""
+
+
+class Page(Struct, Generic[Item], kw_only=True):
+    """A part of a list; `next` is the cursor of the rest, null at the end."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class Problem(Struct, kw_only=True, omit_defaults=True):
+    """Why a request was not carried out (RFC 9457); nothing has changed.
+
+    Attributes:
+        type: URI reference of the code's description.
+        title: The code in words.
+        status: The HTTP status.
+        code: Stable code to branch on.
+        detail: What happened, for people.
+        request_id: Also in the header `EG-Request`.
+        field: Where in the request.
+        limit: What would have been allowed.
+        actual: What it was.
+        order_id: The refused order, where one was recorded.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    field: str | UnsetType = UNSET
+    limit: str | UnsetType = UNSET
+    actual: str | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+
+
+# -- public
+
+
+class Time(Given):
+    """Both clocks; they differ only where a replay or a simulation runs at its own pace.
+
+    `time` is the server's, which signatures are checked against; `exchange_time` that of the
+    journal, which premium, `expires_at` and every other time of the exchange follow.
+    """
+
+    time: Millis
+    exchange_time: Millis
+
+
+class Index(Given):
+    """The index of an underlying and its vol level.
+
+    Attributes:
+        symbol: Its name.
+        price: USD; null before the first observation.
+        confidence: Half-width of the confidence interval, USD.
+        published: Time of the observation in force.
+        age: Milliseconds since then.
+        fresh: Whether it may be traded on.
+        vol: Mark vol per sqrt(year).
+        target_vol: What the mark follows.
+        low: Of the last hour.
+        high: Of the last hour.
+    """
+
+    symbol: str
+    price: Decimal | None
+    confidence: Decimal
+    published: Millis
+    age: int
+    fresh: bool
+    vol: Decimal
+    target_vol: Decimal
+    low: Decimal
+    high: Decimal
+
+
+class TokenState(Given):
+    """One token in the status: NORMAL, STALE (no opens, no flush) or PAUSED (no opens)."""
+
+    token: str
+    state: Literal["NORMAL", "STALE", "PAUSED"]
+
+
+class Status(Given):
+    """How the exchange is.
+
+    Attributes:
+        version: Of the software.
+        rules_version: Of the rules the journal is written with.
+        started: When the process began.
+        exchange_time: Time of the journal.
+        feed: Where prices come from.
+        journal: Commands journalled so far.
+        indices: Every underlying.
+        tokens: Every token.
+        invariants: "hold", or the first that is broken, as I1 ... I14.
+        invariants_checked: When they were last checked.
+        waiting: Orders waiting for an index.
+        lag: Milliseconds the last batch took from its first command to its commit.
+    """
+
+    version: str
+    rules_version: str
+    started: Millis
+    exchange_time: Millis
+    feed: str
+    journal: int
+    indices: list[Index]
+    tokens: list[TokenState]
+    invariants: str
+    invariants_checked: Millis
+    waiting: int
+    lag: Decimal
+
+
+class SeriesTerms(Given):
+    """Terms of new series of one underlying in one token.
+
+    Attributes:
+        underlying: Its symbol.
+        strike_step: USD between strikes.
+        strike_low: Lowest strike that may be opened, over the index.
+        strike_high: Highest.
+        cap: Largest payoff per unit of notional.
+        funding_period: Milliseconds over which a holder pays the time value once.
+        discount_rate: Yield of the token, per year.
+    """
+
+    underlying: str
+    strike_step: Decimal
+    strike_low: Decimal
+    strike_high: Decimal
+    cap: Decimal
+    funding_period: int
+    discount_rate: Decimal
+
+
+class Token(Given):
+    """A listed token: what may be traded in it."""
+
+    token: str
+    decimals: int
+    listed: Millis
+    paused: bool
+    notional_min: Decimal
+    terms: list[SeriesTerms]
+
+
+class Instrument(Given):
+    """A series: a token, an underlying, a kind and a strike; it never expires.
+
+    Attributes:
+        instrument: Its name.
+        token: What it is paid and settled in.
+        underlying: Whose index it follows.
+        kind: call or put.
+        strike: USD.
+        cap: Largest payoff per unit of notional; there it is cashed out.
+        funding_period: Milliseconds.
+        discount_rate: Per year.
+        can_open: Whether the strike is within today's window.
+        open_notional: Of all positions.
+    """
+
+    instrument: str
+    token: str
+    underlying: str
+    kind: Literal["call", "put"]
+    strike: Decimal
+    cap: Decimal
+    funding_period: int
+    discount_rate: Decimal
+    can_open: bool
+    open_notional: Decimal
+
+
+class Ticker(Given):
+    """A series at the mark, per unit of notional; exchange_time is that of the mark.
+
+    Attributes:
+        instrument: Its name.
+        exchange_time: When.
+        index: USD.
+        mark: Value.
+        delta: Change of the value per unit of index over strike.
+        gamma: Change of delta per unit of index over strike.
+        vega: Change of the value per 1.00 of vol.
+        vol: Of its strike.
+        premium_per_day: What a holder streams, rent included.
+        open_notional: Of all positions.
+    """
+
+    instrument: str
+    exchange_time: Millis
+    index: Decimal
+    mark: Decimal
+    delta: Decimal
+    gamma: Decimal
+    vega: Decimal
+    vol: Decimal
+    premium_per_day: Decimal
+    open_notional: Decimal
+
+
+class InstrumentDetail(Given):
+    """A series and, where its underlying has an index, its ticker."""
+
+    instrument: Instrument
+    ticker: Ticker | None
+
+
+class MarkPoint(Given):
+    """A reading of a series; per unit of notional."""
+
+    exchange_time: Millis
+    index: Decimal
+    mark: Decimal
+    vol: Decimal
+    premium_per_day: Decimal
+    open_notional: Decimal
+
+
+class PoolSide(Given):
+    """One pool of a token, in tokens.
+
+    Attributes:
+        cash: What it holds.
+        nav_low: Price base of redemptions.
+        nav_mid: At the marks.
+        nav_high: Price base of deposits.
+        shares: Outstanding, seed included.
+        share_price: (nav_mid + 1 unit) / (shares + 1 unit).
+        deposits_waiting: Tokens asked to be deposited.
+        redemptions_waiting: Shares asked to be redeemed.
+    """
+
+    cash: Decimal
+    nav_low: Decimal
+    nav_mid: Decimal
+    nav_high: Decimal
+    shares: Decimal
+    share_price: Decimal
+    deposits_waiting: Decimal
+    redemptions_waiting: Decimal
+
+
+class Pool(Given):
+    """Both pools of a token.
+
+    Attributes:
+        token: Its name.
+        state: As in the status.
+        main: First underwriter.
+        insurance: Excess-of-loss cover.
+        locked: The most all open positions can ever be paid.
+        backing: What may be locked.
+        utilisation: locked / backing.
+        rent: What a locked token costs a year.
+        insurance_share: Of streamed premium that goes to insurance.
+        live_series: Series with open notional.
+        flushes: Done so far.
+        next_flush: When requests are priced.
+        cutoff: Requests made later wait for the flush after.
+    """
+
+    token: str
+    state: Literal["NORMAL", "STALE", "PAUSED"]
+    main: PoolSide
+    insurance: PoolSide
+    locked: Decimal
+    backing: Decimal
+    utilisation: Decimal
+    rent: Decimal
+    insurance_share: Decimal
+    live_series: int
+    flushes: int
+    next_flush: Millis
+    cutoff: Millis
+
+
+class PoolPoint(Given):
+    """A reading of the main pool; `insurance` is the insurance pool's cash."""
+
+    exchange_time: Millis
+    nav_mid: Decimal
+    shares: Decimal
+    share_price: Decimal
+    locked: Decimal
+    utilisation: Decimal
+    insurance: Decimal
+
+
+class FlushRecord(Given):
+    """A flush: NAV and shares of the main pool as priced, and after LPs came and went."""
+
+    flush: int
+    exchange_time: Millis
+    nav_mid: Decimal
+    shares: Decimal
+    share_price: Decimal
+    nav_mid_after: Decimal
+    shares_after: Decimal
+
+
+class Scenarios(Given):
+    """What a move of all indices would cost main LPs now, in tokens.
+
+    `losses[i][j]` belongs to `spot_moves[i]` and `vol_moves[j]`, relative moves both.
+    """
+
+    token: str
+    spot_moves: list[Decimal]
+    vol_moves: list[Decimal]
+    losses: list[list[Decimal]]
+
+
+class PublicTrade(Given):
+    """A trade anybody may see; `price` is total over notional."""
+
+    id: str
+    exchange_time: Millis
+    instrument: str
+    side: Side
+    notional: Decimal
+    total: Decimal
+    price: Decimal
+    index: Decimal
+
+
+class TokenParameters(Given):
+    """The parameters of a token in force; numbers as `docs/rules.md` names and scales them."""
+
+    token: str
+    version: int
+    effective: Millis
+    parameters: dict[str, float]
+
+
+# -- quote and trade
+
+
+class QuoteRequest(Asked):
+    """What an order would cost or bring now. With an account (a key's own) its balance counts."""
+
+    instrument: InstrumentName
+    side: Side
+    notional: Amount
+    account: Name | None = None
+
+
+class Quote(Given):
+    """An order's price now, in tokens; nothing is reserved.
+
+    Attributes:
+        instrument: Of the request.
+        side: Of the request.
+        notional: Of the request.
+        exchange_time: When.
+        index: USD.
+        vol: Of the strike.
+        mid: Value at the mark.
+        impact: Risk charge of an open; of a close, minus what is refunded.
+        spread: For a stale index, vol and correlation.
+        fee: The protocol's.
+        total: Paid by a buyer (mid + impact + spread + fee, rounded up), received by a seller.
+        premium_per_day: What the order's notional streams, rent included.
+        days_covered: How long the account's balance then lasts; null without an account.
+        break_even: Index at which the payoff repays the total; null for a close.
+        leverage: Exposure to the index over what is paid; null for a close.
+        maximum_notional: Largest that would be filled now; null for a close.
+        lock: The most it can ever be paid.
+        utilisation: Of the pool, before.
+        utilisation_after: And after.
+        valid: Whether the order would be filled, but for its price limit.
+        reason: Code of the refusal where not.
+        limit: What would be allowed.
+        actual: What it is.
+    """
+
+    instrument: str
+    side: Side
+    notional: Decimal
+    exchange_time: Millis
+    index: Decimal
+    vol: Decimal
+    mid: Decimal
+    impact: Decimal
+    spread: Decimal
+    fee: Decimal
+    total: Decimal
+    premium_per_day: Decimal
+    days_covered: Decimal | None
+    break_even: Decimal | None
+    leverage: Decimal | None
+    maximum_notional: Decimal | None
+    lock: Decimal
+    utilisation: Decimal
+    utilisation_after: Decimal
+    valid: bool
+    reason: str | None = None
+    limit: str | None = None
+    actual: str | None = None
+
+
+class OrderRequest(Asked):
+    """Open: buy notional for at most `limit_total`. Close: sell for at least `limit_total`.
+
+    `expires_at` is in exchange time; a later fill is refused. `client_id` comes back unchanged.
+    """
+
+    instrument: InstrumentName
+    side: Side
+    notional: Amount
+    limit_total: Amount
+    self_funding: bool = False
+    client_id: Name | None = None
+    expires_at: Instant | None = None
+
+
+class BatchRequest(Asked):
+    """Orders that are carried out one after another; each has its own result."""
+
+    orders: Annotated[list[OrderRequest], Meta(min_length=1, max_length=100)]
+
+
+class CloseRequest(Asked):
+    """Sell a position, or the part `notional` of it, for at least `limit_total`."""
+
+    notional: Amount | None = None
+    limit_total: Amount = "0"
+    client_id: Name | None = None
+    expires_at: Instant | None = None
+
+
+class PositionPatch(Asked):
+    """Switch self-funding on or off."""
+
+    self_funding: bool
+
+
+class Order(Given):
+    """An order and what became of it.
+
+    Attributes:
+        id: Its number in the journal.
+        status: filled; queued (a close on a stale mark: filled at the next fresh index); refused.
+        instrument: What.
+        side: Which way.
+        notional: Asked for; of a close that leaves less than the minimum, all is sold.
+        limit_total: Given with it.
+        self_funding: Given with it.
+        client_id: Given with it.
+        expires_at: Given with it.
+        exchange_time: When it was carried out.
+        filled: Notional done.
+        total: Paid by a buyer, received by a seller, fee included.
+        fee: The protocol's part.
+        index: It was done at, USD.
+        position_id: Whose notional it changed.
+        code: Of the refusal.
+    """
+
+    id: str
+    status: Literal["filled", "queued", "refused"]
+    instrument: str
+    side: Side
+    notional: Decimal
+    limit_total: Decimal
+    self_funding: bool
+    client_id: str | None
+    expires_at: Millis | None
+    exchange_time: Millis
+    filled: Decimal
+    total: Decimal
+    fee: Decimal
+    index: Decimal | None
+    position_id: str | None
+    code: str | None = None
+
+
+class BatchResult(Given):
+    """The result of one order of a batch: the order, or why there is none."""
+
+    status: int
+    order: Order | None = None
+    problem: Problem | None = None
+
+
+class Batch(Given):
+    """Results in the order of the request."""
+
+    results: list[BatchResult]
+
+
+class Trade(Given):
+    """An own trade."""
+
+    id: str
+    exchange_time: Millis
+    instrument: str
+    side: Side
+    notional: Decimal
+    total: Decimal
+    fee: Decimal
+    price: Decimal
+    index: Decimal
+    position_id: str
+    client_id: str | None
+
+
+class Position(Given):
+    """Notional of one series held by the account.
+
+    Attributes:
+        id: Its number.
+        instrument: What.
+        notional: How much.
+        mark: Value per unit of notional.
+        value: Of all of it at the mark.
+        premium_owed: Since it was last settled.
+        premium_per_day: At the present mark, rent included.
+        impact_paid: Refundable, as the book's risk goes.
+        lock: The most it can ever be paid.
+        self_funding: Whether it pays premium out of its own sale.
+    """
+
+    id: str
+    instrument: str
+    notional: Decimal
+    mark: Decimal
+    value: Decimal
+    premium_owed: Decimal
+    premium_per_day: Decimal
+    impact_paid: Decimal
+    lock: Decimal
+    self_funding: bool
+
+
+class PremiumPayment(Given):
+    """Premium settled from the account's balance; `to` is the pool that received it."""
+
+    id: str
+    exchange_time: Millis
+    token: str
+    to: PoolName
+    amount: Decimal
+
+
+# -- account
+
+
+class Balance(Given):
+    """What the account holds of one token.
+
+    Attributes:
+        token: Its name.
+        balance: Free balance, premium owed included.
+        withdrawable: Less premium owed and an hour of premium.
+        premium_owed: Since the last settlements.
+        positions_value: Of all positions at the mark.
+        equity: balance - premium_owed + positions_value.
+        premium_per_day: Of all positions.
+        days_covered: How long the balance lasts; null without premium.
+        next_check: When positions begin to fund themselves at the present rates; null as above.
+        escrowed: Deposits that wait for a flush.
+        main_shares: Free shares of the main pool.
+        insurance_shares: Free shares of the insurance pool.
+    """
+
+    token: str
+    balance: Decimal
+    withdrawable: Decimal
+    premium_owed: Decimal
+    positions_value: Decimal
+    equity: Decimal
+    premium_per_day: Decimal
+    days_covered: Decimal | None
+    next_check: Millis | None
+    escrowed: Decimal
+    main_shares: Decimal
+    insurance_shares: Decimal
+
+
+class Account(Given):
+    """An account: one balance for each token it ever held."""
+
+    account: str
+    exchange_time: Millis
+    balances: list[Balance]
+
+
+class LedgerLine(Given):
+    """Tokens that moved between two buckets for an account; one of them is its balance."""
+
+    id: str
+    exchange_time: Millis
+    token: str
+    flow: str
+    debited: str
+    credited: str
+    amount: Decimal
+
+
+class WithdrawalRequest(Asked):
+    """Take free balance out."""
+
+    token: TokenName
+    amount: Amount
+
+
+class Withdrawal(Given):
+    """A withdrawal; completed once the operator has paid it out."""
+
+    id: str
+    token: str
+    amount: Decimal
+    status: Literal["pending", "completed"]
+    requested: Millis
+    completed: Millis | None
+    reference: str | None
+
+
+class Deposit(Given):
+    """A confirmed external deposit."""
+
+    id: str
+    token: str
+    amount: Decimal
+    exchange_time: Millis
+    reference: str | None
+
+
+# -- provide
+
+
+class PoolDepositRequest(Asked):
+    """Offer tokens to a pool; priced at a flush, returned there where it yields too few shares."""
+
+    amount: Amount
+    min_out: Amount = "0"
+
+
+class RedemptionRequest(Asked):
+    """Offer shares back; priced at a flush, returned there where it yields too few tokens."""
+
+    shares: Amount
+    min_out: Amount = "0"
+
+
+class PoolRequest(Given):
+    """A request of a provider.
+
+    Attributes:
+        id: Its number.
+        token: Whose pools.
+        pool: Which of them.
+        kind: deposit (tokens) or redemption (shares).
+        amount: Asked for: tokens or shares.
+        filled: Part that was priced.
+        received: For that part: shares or tokens.
+        min_out: Least to be received.
+        status: open, filled, cancelled or returned (it would have yielded less than min_out).
+        requested: When.
+        flush: Number of the first flush it can be in.
+        expected: When that flush is, while the request is open.
+    """
+
+    id: str
+    token: str
+    pool: PoolName
+    kind: Literal["deposit", "redemption"]
+    amount: Decimal
+    filled: Decimal
+    received: Decimal
+    min_out: Decimal
+    status: Literal["open", "filled", "cancelled", "returned"]
+    requested: Millis
+    flush: int
+    expected: Millis | None
+
+
+class Holding(Given):
+    """Shares of one pool; `value` is what they would be redeemed for now, exit fee apart."""
+
+    token: str
+    pool: PoolName
+    shares: Decimal
+    shares_waiting: Decimal
+    share_price: Decimal
+    value: Decimal
+    share_of_pool: Decimal
+
+
+class Provider(Given):
+    """Everything an account holds of pools."""
+
+    account: str
+    exchange_time: Millis
+    holdings: list[Holding]
+    requests: list[PoolRequest]
+
+
+# -- operator
+
+
+class DepositRequest(Asked):
+    """Book a confirmed external deposit; its reference is unique."""
+
+    account: Name
+    token: TokenName
+    amount: Amount
+    reference: Name
+
+
+class CompletionRequest(Asked):
+    """Say that a withdrawal was paid out."""
+
+    reference: Name | None = None
+
+
+class ListingRequest(Asked):
+    """List a token; parameters that are not given have their defaults."""
+
+    token: TokenName
+    parameters: dict[str, float] = {}
+
+
+class TokenRequest(Asked):
+    """One token."""
+
+    token: TokenName
+
+
+class PriceRequest(Asked):
+    """An observation; `vol` is a vol level, absent: estimated. `published_at` is exchange time."""
+
+    symbol: Symbol
+    price: Amount
+    published_at: Instant
+    confidence: Amount = "0"
+    vol: Amount | None = None
+    sources: Annotated[int, Meta(ge=1, le=1_000)] = 1
+
+
+class PriceResult(Given):
+    """What became of an observation: used, or held back by the jump guard."""
+
+    symbol: str
+    verdict: Literal["USED", "JUMP_PENDING"]
+    exchange_time: Millis
+
+
+class SurfaceRequest(Asked):
+    """The smile of an underlying at any level, per year; in force from its next price."""
+
+    symbol: Symbol
+    long_vol: Amount
+    reversion: Amount
+    skew: Annotated[str, Meta(pattern=r"^-?(0|[1-9][0-9]{0,2})(\.[0-9]{1,9})?$", max_length=16)]
+    curvature: Amount
+
+
+class FlushResult(Given):
+    """Whether a flush was done; it is postponed while marks are not good."""
+
+    token: str
+    done: bool
+    next_flush: Millis
+
+
+class Accepted(Given):
+    """The command was carried out; `id` is its number in the journal."""
+
+    id: str
+    exchange_time: Millis
+
+
+class KeyRequest(Asked):
+    """A new key of an account."""
+
+    account: Name
+    roles: Annotated[list[Role], Meta(min_length=1, max_length=5)]
+    label: Name | None = None
+
+
+class Key(Given):
+    """A key; its secret is shown once, when it is made."""
+
+    id: str
+    account: str
+    roles: list[Role]
+    label: str | None
+    created: Millis
+    revoked: Millis | None
+    secret: str | None = None
+
+
+class Limits(Given):
+    """The token bucket of the caller: a request takes its weight, tokens come back steadily."""
+
+    capacity: int
+    per_second: int
+    remaining: int
+    weights: dict[str, int]
