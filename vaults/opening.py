@@ -210,7 +210,8 @@ def _open_checked(
         post(state, _COUNT, _IMPACT_PAID, opening.impact, 0, 0, 0)
     allot(state, account)
     position_id = int(state.positions[position].position_id)
-    return Fill(accepted(), position_id, notional, opening.total, opening.fee)
+    index_e8 = int(market.oracle[underlying].index_e8)
+    return Fill(accepted(), position_id, notional, opening.total, opening.fee, index_e8)
 
 
 @kernel
@@ -241,7 +242,7 @@ def quote_opening(
     """Return what buying notional of a series would cost and do now; `account` may be NONE."""
     pool = state.pool[0]
     used = utilisation(pool.locked, backing(rules, pool.main, pool.insurance))
-    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
+    refusal = check_order(rules, market, underlying, strike_e8, notional, 0, now_ms)
     if refusal.code != _NONE:
         return QuotedOpening(refusal, OpenQuote(0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.0, 0.0, used, used)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
@@ -272,14 +273,18 @@ def open_position(
     notional: int,
     limit_total: int,
     self_funding: int,
+    fill_after_ms: int,
     now_ms: int,
 ) -> Fill:
-    """Buy notional of a series for at most `limit_total`, all costs included."""
+    """Buy notional of a series for at most `limit_total`, all costs included.
+
+    On an index published at `fill_after_ms` or later.
+    """
     if account == NONE and 0 <= underlying < UNDERLYINGS:
         return refused(_ACCOUNT_UNKNOWN, 0, 0)
-    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
+    refusal = check_order(rules, market, underlying, strike_e8, notional, fill_after_ms, now_ms)
     if refusal.code != _NONE:
-        return Fill(refusal, 0, 0, 0, 0)
+        return Fill(refusal, 0, 0, 0, 0, 0)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
     refusal = check_limits(state, rules, account, opening, notional)
     if refusal.code == _NONE:
@@ -289,7 +294,7 @@ def open_position(
     if refusal.code == _NONE:
         refusal = check_balance(state, rules, account, opening, notional, self_funding, now_ms)
     if refusal.code != _NONE:
-        return Fill(refusal, 0, 0, 0, 0)
+        return Fill(refusal, 0, 0, 0, 0, 0)
     return _open_checked(
         state,
         rules,

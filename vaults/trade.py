@@ -65,7 +65,7 @@ class Closing(NamedTuple):
 class Fill(NamedTuple):
     """What a trade did, in base units: zero where it was refused.
 
-    `amount` is what the buyer paid or the seller received.
+    `amount` is what the buyer paid or the seller received, `index_e8` the index it was done at.
     """
 
     refusal: Refusal
@@ -73,9 +73,10 @@ class Fill(NamedTuple):
     notional: int
     amount: int
     fee: int
+    index_e8: int
 
 
 @kernel
 def refused(code: int, limit: int, actual: int) -> Fill:
     """Return a fill that did not happen."""
-    return Fill(Refusal(code, limit, actual), 0, 0, 0, 0)
+    return Fill(Refusal(code, limit, actual), 0, 0, 0, 0, 0)
