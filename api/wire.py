@@ -89,6 +89,14 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 # -- public
 
 
+class ProblemCode(Given):
+    """A code a problem can have."""
+
+    code: str
+    status: int
+    title: str
+
+
 class Time(Given):
     """Both clocks; they differ only where a replay or a simulation runs at its own pace.
 
