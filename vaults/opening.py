@@ -36,7 +36,7 @@ from vaults.rules import (
 )
 from vaults.smile import buy_surface, mark_surface, shocks_of
 from vaults.state import NONE, State
-from vaults.trade import Fill, Opening, QuotedOpening, refused
+from vaults.trade import Fill, Opening, PricedSeries, QuotedOpening, refused
 from vaults.valuation import (
     contract_of,
     mark_series,
@@ -87,7 +87,7 @@ def find_position(state: State, account: int, series: int) -> int:
 
 
 @kernel
-def _listed_contract(
+def listed_contract(
     state: State,
     rules: Rules,
     market: Market,
@@ -113,23 +113,18 @@ def _listed_contract(
 
 
 @kernel
-def price_opening(
+def price_series(
     state: State,
     rules: Rules,
     market: Market,
     underlying: int,
     is_call: bool,
     strike_e8: int,
-    notional: int,
     now_ms: int,
-) -> Opening:
-    """Quote an opening at the present marks; changes nothing but what is derived from marks.
-
-    The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
-    which nobody can pay.
-    """
+) -> PricedSeries:
+    """Quote one unit at the present marks; changes nothing but what is derived from marks."""
     slot = find_series(state, underlying, is_call, strike_e8)
-    contract = _listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
+    contract = listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
     index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
     value_book(state, rules, market)
     losses, stress = state.losses, state.stress
@@ -147,23 +142,53 @@ def price_opening(
         buy_surface(state, rules, market, underlying),
         rules.parameters[0].token_vol,
     )
-    tokens = float(notional) / ONE
-    change = potential_added(state, rules, underlying, losses[row], tokens)
-    quote = quote_open(unit, tokens, change)
     rate = rate_of(contract, index, surface, state.books[underlying].rent_e15)
     cap_ppm = rules.terms[underlying].cap_ppm if slot == NONE else state.series[slot].cap_ppm
+    return PricedSeries(
+        slot, contract, unit, losses[row], stress[row], int(cap_ppm), int(rate.rate_e15)
+    )
+
+
+@kernel
+def price_size(
+    state: State, rules: Rules, underlying: int, priced: PricedSeries, notional: int
+) -> Opening:
+    """Quote an opening of some size.
+
+    The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
+    which nobody can pay.
+    """
+    tokens = float(notional) / ONE
+    change = potential_added(state, rules, underlying, priced.losses, tokens)
+    quote = quote_open(priced.unit, tokens, change)
     return Opening(
-        slot,
-        contract,
-        lock_of(notional, cap_ppm),
+        priced.slot,
+        priced.contract,
+        lock_of(notional, priced.cap_ppm),
         quote,
         units_up(min(quote.total * ONE, float(AMOUNT_MAX))),
         tokens_down(quote.fee),
         units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
         max(tokens_down(quote.spread + min(quote.impact, 0.0)), 0),
-        rate.rate_e15,
-        stress[row],
+        priced.rate_e15,
+        priced.stress,
     )
+
+
+@kernel
+def price_opening(
+    state: State,
+    rules: Rules,
+    market: Market,
+    underlying: int,
+    is_call: bool,
+    strike_e8: int,
+    notional: int,
+    now_ms: int,
+) -> Opening:
+    """Quote an opening at the present marks; changes nothing but what is derived from marks."""
+    priced = price_series(state, rules, market, underlying, is_call, strike_e8, now_ms)
+    return price_size(state, rules, underlying, priced, notional)
 
 
 @kernel

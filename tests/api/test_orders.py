@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from amm.units import MINUTE_MS, ONE
+from api.dispatch import largest, quote_close, ticker_of
 from api.exchange import Exchange, QueueError
 from api.journal import read_outcome
+from api.memory import Memory
 from api.recovery import check_database
 from api.replay import state_digest
 from api.store import Store
@@ -327,6 +329,53 @@ def test_only_the_owner_says_how_a_position_pays(exchange: Exchange, position: i
         assert_sound(exchange)
     foreign = SetSelfFunding(TOKEN, "provider", position, False, NOW)
     assert exchange.execute(foreign, "foreign").outcome.code == Reject.POSITION_UNKNOWN
+
+
+# -- questions
+
+
+def test_a_sale_is_quoted_by_names(exchange: Exchange, position: int) -> None:
+    """As it is then done; whoever is not the owner is told no more than that."""
+    before = state_digest(exchange)
+    asked = (exchange.memory, TOKEN, "buyer", position, ONE // 20, NOW)
+    told = quote_close(*asked)
+    stranger = quote_close(exchange.memory, TOKEN, "stranger", position, ONE // 20, NOW)
+    assert stranger.refusal.code == Reject.ACCOUNT_UNKNOWN
+    assert state_digest(exchange) == before
+    sold = exchange.execute(sale(position, ONE // 20, now_ms=NOW), "sell").outcome
+    assert (sold.amount, sold.fee, sold.notional) == (told.total, told.fee, told.notional)
+    with pytest.raises(KeyError):
+        quote_close(exchange.memory, "NVDA.M", "buyer", position, 1, NOW)
+
+
+def test_the_largest_order_is_found_by_names(exchange: Exchange) -> None:
+    """It is taken, and a base unit more is not; without an account the pool alone decides."""
+    most = largest(exchange.memory, opening())
+    assert ONE // 10 < most < ONE
+    assert largest(exchange.memory, opening(account="nobody")) == most
+    over = opening(notional=most + 1, limit_total=1_000 * ONE)
+    assert exchange.execute(over, "over").outcome.code == Reject.ACCOUNT_SHARE
+    exact = opening(notional=most, limit_total=1_000 * ONE)
+    assert exchange.execute(exact, "exact").outcome.code == 0
+    assert largest(exchange.memory, opening()) == 0
+
+
+@pytest.mark.usefixtures("position")
+def test_a_series_is_shown_by_names(exchange: Exchange) -> None:
+    """Traded or not, but not without an index."""
+    memory = exchange.memory
+    held = ticker_of(memory, TOKEN, "BTC", "call", 100_000 * ONE)
+    assert (held.is_listed, held.open_notional) == (True, ONE // 10)
+    put = ticker_of(memory, TOKEN, "ETH", "put", 4_000 * ONE)
+    assert (put.is_listed, put.open_notional) == (False, 0)
+    assert -1.0 < put.delta < 0.0 < held.delta < 1.0
+    for underlying, kind, strike in (("BTC", "straddle", ONE), ("BTC", "call", 0)):
+        with pytest.raises(ValueError, match="no mark of BTC"):
+            ticker_of(memory, TOKEN, underlying, kind, strike)
+    before_prices = Memory(("BTC", "ETH"))
+    before_prices.list_token(ListToken(TOKEN, NOW))
+    with pytest.raises(ValueError, match="no mark of ETH"):
+        ticker_of(before_prices, TOKEN, "ETH", "put", 4_000 * ONE)
 
 
 # -- money in and out
