@@ -324,7 +324,7 @@ class Service:
         try:
             async for seen in feed.observations(self.clock):
                 await self.observe(seen)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the exchange goes on without prices
             _log.exception("the feed %s has failed; its prices become stale", feed.name)
 
     async def _look_after(self) -> None:

@@ -97,6 +97,12 @@ class ProblemCode(Given):
     title: str
 
 
+class Health(Given):
+    """That all is well."""
+
+    status: Literal["ok"]
+
+
 class Time(Given):
     """Both clocks; they differ only where a replay or a simulation runs at its own pace.
 
@@ -791,6 +797,13 @@ class TokenRequest(Asked):
     """One token."""
 
     token: TokenName
+
+
+class UnderlyingRequest(Asked):
+    """How volatile an underlying has been, per sqrt(year): where its vol estimator starts."""
+
+    symbol: Symbol
+    vol: Amount
 
 
 class PriceRequest(Asked):

@@ -16,7 +16,7 @@ from api.journal import Record, read_outcome
 from api.memory import Memory
 from api.service import Service
 from api.signing import IDEMPOTENCY_KEY
-from api.wire import Page
+from api.wire import Page, PoolName
 from vaults.commands import Command
 
 Item = TypeVar("Item")
@@ -36,6 +36,11 @@ IdempotencyKey = Annotated[
         description="One for each thing to be done; a retry has the same.",
     ),
 ]
+AccountQuery = Annotated[
+    str | None,
+    QueryParameter(max_length=64, description="Another account, for the roles risk and operator."),
+]
+PoolPath = Annotated[PoolName, PathParameter(description="Which of the two pools.")]
 TokenPath = Annotated[str, PathParameter(description="A token, as TSLA.M.")]
 IdPath = Annotated[str, PathParameter(description="Its id.")]
 

@@ -21,8 +21,8 @@ _KEY = signing.KEY.lower().encode()
 _TIMESTAMP = signing.TIMESTAMP.lower().encode()
 _SIGNATURE = signing.SIGNATURE.lower().encode()
 _IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
+_NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
-NO_PRINCIPAL = "no principal"
 
 
 class Principal(NamedTuple):
@@ -95,7 +95,7 @@ class Gate(ASGIMiddleware):
 
         opt = scope["route_handler"].opt
         try:
-            body = await self._read(scope, receive)
+            body = await self._read(receive)
             principal = self._authenticate(scope, body)
             self._admit(scope, principal, opt.get("weight", 1), extra)
             if roles := opt.get("roles"):
@@ -106,17 +106,18 @@ class Gate(ASGIMiddleware):
             raise
         scope["auth"] = principal
 
+        is_read = False
+
         async def receive_again() -> Message:
-            nonlocal body
-            if body is None:
+            nonlocal is_read
+            if is_read:
                 return await receive()
-            message: Message = {"type": "http.request", "body": body, "more_body": False}
-            body = None
-            return message
+            is_read = True
+            return {"type": "http.request", "body": body, "more_body": False}
 
         await next_app(scope, receive_again, send_with_headers)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive) -> bytes:
         """Return the body.
 
         Raises:
@@ -137,29 +138,18 @@ class Gate(ASGIMiddleware):
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _authenticate(self, scope: Scope, body: bytes | None) -> Principal | None:
+    def _authenticate(self, scope: Scope, body: bytes) -> Principal | None:
         """Return who signed a request, None where nobody did.
 
         Raises:
             ProblemError: Where the signature is not good.
         """
-        key_id = timestamp = given = idempotency_key = ""
-        for name, value in scope["headers"]:
-            if name == _KEY:
-                key_id = value.decode("latin-1")
-            elif name == _TIMESTAMP:
-                timestamp = value.decode("latin-1")
-            elif name == _SIGNATURE:
-                given = value.decode("latin-1")
-            elif name == _IDEMPOTENCY_KEY:
-                idempotency_key = value.decode("latin-1")
-        scope["state"]["idempotency_key"] = idempotency_key
+        key_id, timestamp, given, idempotency_key = _headers(scope)
         if not (key_id or timestamp or given):
             return None
         if not (key_id and timestamp and given):
-            raise ProblemError(
-                "SIGNATURE_MISSING", "EG-Key, EG-Timestamp and EG-Signature belong together."
-            )
+            detail = "EG-Key, EG-Timestamp and EG-Signature belong together."
+            raise ProblemError("SIGNATURE_MISSING", detail)
         key = self._keys.find(key_id)
         if key is None:
             raise ProblemError("KEY_UNKNOWN", "EG-Key names no key of this exchange.")
@@ -171,7 +161,7 @@ class Gate(ASGIMiddleware):
             f"?{query.decode('latin-1')}" if query else ""
         )
         expected = signing.signature(
-            key.secret, timestamp, scope["method"], target, idempotency_key, body or b""
+            key.secret, timestamp, scope["method"], target, idempotency_key, body
         )
         if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
             raise ProblemError("SIGNATURE_WRONG", "The signature is not that of this request.")
@@ -212,6 +202,15 @@ class Gate(ASGIMiddleware):
         if level.wait > 0:
             extra.append((b"retry-after", str(level.wait).encode()))
             raise ProblemError("RATE_LIMITED", f"Try again in {level.wait} seconds.")
+
+
+def _headers(scope: Scope) -> list[str]:
+    """Return key, timestamp, signature and idempotency key, empty where they are not given."""
+    found = dict.fromkeys(_NAMES, b"")
+    for name, value in scope["headers"]:
+        if name in found:
+            found[name] = value
+    return [value.decode("latin-1") for value in found.values()]
 
 
 def _principal_of(key: KeyRecord) -> Principal:

@@ -1,5 +1,6 @@
 """Why a request is not carried out: one closed table of codes, one document for all of them."""
 
+import logging
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from api.wire import Problem
 from vaults.commands import Outcome
 from vaults.rejects import Reject
 
+_log = logging.getLogger("evergamma")
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -56,7 +58,9 @@ CODES |= {each.name: Code(status_of(each), title) for each, title in TITLES.item
 class ProblemError(Exception):
     """A request that is not carried out; `code` is one of `CODES`."""
 
-    def __init__(self, code: str, detail: str, headers: dict[str, str] | None = None, **more: str):
+    def __init__(
+        self, code: str, detail: str, headers: dict[str, str] | None = None, **more: str
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
@@ -122,7 +126,7 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer that something is wrong here; the log says what."""
-    request.logger.exception("%s", type(error).__name__)
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return _respond(request, ProblemError("INTERNAL", "The fault was logged."))
 
 

@@ -18,10 +18,7 @@ from api.http.context import (
     account_of,
     amount,
     carry_out,
-    decode_cursor,
-    encode_cursor,
     journal_key,
-    listed_token,
     memory_of,
     page_of,
     principal_of,
@@ -30,6 +27,7 @@ from api.http.context import (
 )
 from api.http.journal_pages import pages_of
 from api.http.problems import ProblemError, documented, problem_of, refusal
+from api.http.security import READ, READ_ONE, READERS, SIGNED, TRADERS, WRITE
 from api.instruments import parse_numbered
 from api.journal import MalformedCommandError, Record, read_command, read_outcome
 from api.views import accounts, market, orders
@@ -51,13 +49,7 @@ from api.wire import (
 from vaults.commands import Close, Open, SetSelfFunding
 from vaults.state import NONE
 
-READERS = frozenset({"read", "trade", "provide", "risk", "operator"})
-TRADERS = frozenset({"trade"})
-READ = documented(400, 401, 403, 413, 429)
-READ_ONE = documented(400, 401, 403, 404, 413, 429)
-WRITE = documented(400, 401, 403, 404, 409, 413, 422, 429, 503)
-_SIGNED = [{"EG-Key": [], "EG-Timestamp": [], "EG-Signature": []}]
-SIGNED: dict[str, Any] = {"security": _SIGNED, "tags": ["trade"]}
+_SIGNED: dict[str, Any] = {"security": SIGNED, "tags": ["trade"]}
 
 
 # -- quotes
@@ -128,18 +120,17 @@ def _open(request: Asking, asked: OrderRequest) -> Open:
 
 
 def _close(request: Asking, asked: OrderRequest, key: str) -> Close:
-    """Return the close of a position by its series; a repeated one is that of the first time."""
-    chosen, account = series(asked.instrument), principal_of(request).account
+    """Return the close of a position by its series."""
     if asked.self_funding:
         detail = "A close has no self_funding."
         raise ProblemError("MALFORMED", detail, field="self_funding")
+    chosen, account = series(asked.instrument), principal_of(request).account
+    known = _closed_before(request, key)
     position_id = accounts.position_in(memory_of(request), account, chosen)
-    if position_id == NONE:
-        position_id = _closed_before(request, key).position_id
     return Close(
         chosen.token,
         account,
-        position_id,
+        position_id if known is None else known.position_id,
         amount(asked.notional, "notional"),
         service_of(request).clock.now_ms(),
         amount(asked.limit_total, "limit_total"),
@@ -148,17 +139,11 @@ def _close(request: Asking, asked: OrderRequest, key: str) -> Close:
     )
 
 
-def _closed_before(request: Asking, key: str) -> Close:
-    """Return the close a key was used for: its position may be gone since.
-
-    Raises:
-        ProblemError: The key was never used for one.
-    """
+def _closed_before(request: Asking, key: str) -> Close | None:
+    """Return the close a key was used for: its position may be gone since, or another."""
     record = service_of(request).exchange.recall(key)
     command = None if record is None else read_command(record)
-    if not isinstance(command, Close):
-        raise ProblemError("POSITION_UNKNOWN", "The account has no such position.")
-    return command
+    return command if isinstance(command, Close) else None
 
 
 def _command(request: Asking, asked: OrderRequest, key: str) -> Open | Close:
@@ -181,7 +166,7 @@ def _respond(request: Asking, record: Record) -> Response[Order]:
 _QUEUED = {202: ResponseSpec(Order, description="A close on a stale mark: queued")}
 
 
-@post("/orders", responses=WRITE | _QUEUED, opt={"roles": TRADERS}, **SIGNED)
+@post("/orders", responses=WRITE | _QUEUED, opt={"roles": TRADERS}, **_SIGNED)
 async def post_order(
     request: Asking, data: JSONBody[OrderRequest], idempotency_key: IdempotencyKey
 ) -> Response[Order]:
@@ -221,7 +206,7 @@ def _batch_keys(request: Asking, key: str, count: int) -> list[str]:
     status_code=200,
     responses=WRITE,
     opt={"roles": TRADERS, "weight": 10},
-    **SIGNED,
+    **_SIGNED,
 )
 async def post_batch(
     request: Asking, data: JSONBody[BatchRequest], idempotency_key: IdempotencyKey
@@ -229,16 +214,25 @@ async def post_batch(
     """Trade up to 100 orders, one after another; each has its own result."""
     key = journal_key(request, idempotency_key)
     keys = _batch_keys(request, key, len(data.orders))
-    results: list[BatchResult | None] = []
-    asked: list[tuple[Open | Close, str]] = []
-    for each, own in zip(data.orders, keys, strict=True):
-        try:
-            asked.append((_command(request, each, own), own))
-            results.append(None)
-        except ProblemError as error:
-            results.append(_failed(request, error))
-    answers = iter(await service_of(request).order(asked) if asked else [])
-    return Batch(results=[each or _result(request, next(answers)) for each in results])
+    asked = [
+        (_in_batch(request, each, own, place), own)
+        for place, (each, own) in enumerate(zip(data.orders, keys, strict=True))
+    ]
+    answers = await service_of(request).order(asked)
+    return Batch(results=[_result(request, each) for each in answers])
+
+
+def _in_batch(request: Asking, asked: OrderRequest, key: str, place: int) -> Open | Close:
+    """Return the command of one order of a batch.
+
+    Raises:
+        ProblemError: It is malformed, and with it the batch.
+    """
+    try:
+        return _command(request, asked, key)
+    except ProblemError as error:
+        error.more["field"] = f"orders[{place}].{error.more.get('field', '')}".rstrip(".")
+        raise
 
 
 def _failed(request: Asking, error: ProblemError) -> BatchResult:
@@ -269,7 +263,7 @@ def _result(request: Asking, answer: Record | Exception) -> BatchResult:
     responses=READ,
     opt={"roles": READERS, "weight": 5},
     sync_to_thread=True,
-    **SIGNED,
+    **_SIGNED,
 )
 def get_orders(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Order]:
     """List the account's orders, newest first, refused ones too."""
@@ -302,7 +296,7 @@ def _fill_of(request: Asking, asked: Entry) -> Entry | None:
     responses=READ_ONE,
     opt={"roles": READERS},
     sync_to_thread=True,
-    **SIGNED,
+    **_SIGNED,
 )
 def get_order(request: Asking, order_id: IdPath) -> Order:
     """Return an order of the account."""
@@ -320,7 +314,7 @@ def get_order(request: Asking, order_id: IdPath) -> Order:
     responses=READ,
     opt={"roles": READERS, "weight": 5},
     sync_to_thread=True,
-    **SIGNED,
+    **_SIGNED,
 )
 def get_own_trades(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Trade]:
     """List the account's trades, newest first."""
@@ -342,7 +336,7 @@ def _place(each: Position) -> tuple[str, int]:
     return token, number
 
 
-@get("/positions", responses=READ, opt={"roles": READERS}, **SIGNED)
+@get("/positions", responses=READ, opt={"roles": READERS}, **_SIGNED)
 async def get_positions(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Position]:
@@ -356,16 +350,16 @@ def _own_position(request: Asking, name: str) -> tuple[str, int, int]:
     """Return token, number and row of a position of the account; row NONE where it is gone.
 
     Raises:
-        ProblemError: It is no name of a position.
+        ProblemError: It is no name of a position in a listed token.
     """
     parsed = parse_numbered(name)
-    if parsed is None:
+    if parsed is None or parsed[0] not in memory_of(request).tokens:
         raise ProblemError("POSITION_UNKNOWN", f"The account has no position {name}.")
     account = principal_of(request).account
     return *parsed, accounts.find_position(memory_of(request), account, *parsed)
 
 
-@get("/positions/{position_id:str}", responses=READ_ONE, opt={"roles": READERS}, **SIGNED)
+@get("/positions/{position_id:str}", responses=READ_ONE, opt={"roles": READERS}, **_SIGNED)
 async def get_position(request: Asking, position_id: IdPath) -> Position:
     """Return a position of the account."""
     token, _, slot = _own_position(request, position_id)
@@ -379,7 +373,7 @@ async def get_position(request: Asking, position_id: IdPath) -> Position:
     "/positions/{position_id:str}/close",
     responses=WRITE | _QUEUED,
     opt={"roles": TRADERS},
-    **SIGNED,
+    **_SIGNED,
 )
 async def post_close(
     request: Asking,
@@ -390,14 +384,14 @@ async def post_close(
     """Sell a position, or a part of it; filled as an order is."""
     key = journal_key(request, idempotency_key)
     token, number, slot = _own_position(request, position_id)
+    known = _closed_before(request, key)
     if data.notional is not None:
         notional = amount(data.notional, "notional")
-    elif slot == NONE:
-        notional = _closed_before(request, key).notional
+    elif known is not None:
+        notional = known.notional
     else:
-        notional = int(memory_of(request).tokens[token].state.positions[slot].notional)
-    if slot == NONE:
-        _closed_before(request, key)
+        rows = memory_of(request).tokens[token].state.positions
+        notional = int(rows[slot].notional) if slot != NONE else 0
     command = Close(
         token,
         principal_of(request).account,
@@ -411,7 +405,7 @@ async def post_close(
     return await _trade(request, command, key)
 
 
-@patch("/positions/{position_id:str}", responses=WRITE, opt={"roles": TRADERS}, **SIGNED)
+@patch("/positions/{position_id:str}", responses=WRITE, opt={"roles": TRADERS}, **_SIGNED)
 async def patch_position(
     request: Asking,
     position_id: IdPath,
@@ -438,7 +432,7 @@ async def patch_position(
     responses=READ,
     opt={"roles": READERS, "weight": 5},
     sync_to_thread=True,
-    **SIGNED,
+    **_SIGNED,
 )
 def get_premium_payments(
     request: Asking, limit: Limit = 100, cursor: Cursor = None

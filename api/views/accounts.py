@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from amm.units import AMOUNT_MAX, DAY_MS, units_down
 from api.history import Entry, LedgerLine
-from api.instruments import position_name
+from api.instruments import Series, position_name
 from api.memory import Memory, Token
 from api.views import market
 from api.views.numbers import fixed, rounded
@@ -43,6 +43,17 @@ def find_position(memory: Memory, account: str, token: str, position_id: int) ->
     rows = position_rows(held, memory.slot_of(token, account))
     ids = held.state.positions.position_id
     return next((slot for slot in rows if int(ids[slot]) == position_id), NONE)
+
+
+def position_in(memory: Memory, account: str, series: Series) -> int:
+    """Return the number of an account's position in a series, NONE where it has none."""
+    if series.token not in memory.tokens or series.underlying not in memory.underlyings:
+        return NONE
+    wanted, held = market.find(memory, series), memory.tokens[series.token]
+    for slot in position_rows(held, memory.slot_of(series.token, account)):
+        if int(held.state.positions[slot].series) == wanted:
+            return int(held.state.positions[slot].position_id)
+    return NONE
 
 
 def position(memory: Memory, token: str, slot: int, now_ms: int) -> Position:

@@ -1,6 +1,6 @@
 """Orders, trades and quotes."""
 
-from amm.units import DAY_MS, ONE, units_down, units_up
+from amm.units import ONE, units_up
 from api import dispatch
 from api.history import Entry
 from api.instruments import Series, position_name
@@ -10,8 +10,8 @@ from api.refusals import deciding_numbers
 from api.views import market
 from api.views.numbers import fixed, quotient, rounded
 from api.wire import Order, PublicTrade, Quote, Side, Trade
+from vaults.capacity import backing, lock_of, utilisation
 from vaults.commands import CALL, Close, Command, Open, Outcome
-from vaults.premium import premium_for
 from vaults.rejects import Reject
 from vaults.state import NONE
 
@@ -148,6 +148,48 @@ def quote_open(memory: Memory, series: Series, asked: Open, *, has_account: bool
         lock=rounded(quoted.lock),
         utilisation=rounded(quoted.utilisation),
         utilisation_after=rounded(quoted.utilisation_after),
+        valid=reason is None,
+        reason=reason,
+        limit=limit,
+        actual=actual,
+    )
+
+
+def quote_close(
+    memory: Memory, series: Series, account: str, position_id: int, notional: int, now_ms: int
+) -> Quote:
+    """Return what selling notional of an own position would bring now."""
+    quoted = dispatch.quote_close(memory, series.token, account, position_id, notional, now_ms)
+    held = memory.tokens[series.token]
+    slot = market.find(memory, series)
+    unit = market.ticker(memory, series)
+    assert unit is not None
+    pool, row = held.state.pool[0], held.state.series[slot]
+    lock = int(lock_of(quoted.notional, row.cap_ppm))
+    backed = int(backing(held.rules, pool.main, pool.insurance))
+    after = int(backing(held.rules, max(int(pool.main) - quoted.gross, 0), pool.insurance))
+    reason, limit, actual = _numbers(Outcome(*(int(each) for each in quoted.refusal)))
+    rate_e15 = int(held.state.marks[slot].rate_e15)
+    return Quote(
+        instrument=series.name,
+        side="close",
+        notional=fixed(quoted.notional),
+        exchange_time=now_ms,
+        index=unit.index,
+        vol=unit.vol,
+        mid=rounded(quoted.quote.mid),
+        impact=rounded(-quoted.quote.refund),
+        spread=rounded(quoted.quote.spread),
+        fee=fixed(quoted.fee),
+        total=fixed(quoted.total),
+        premium_per_day=fixed(premium_for(quoted.notional, rate_e15, DAY_MS)),
+        days_covered=None,
+        break_even=None,
+        leverage=None,
+        maximum_notional=None,
+        lock=fixed(lock),
+        utilisation=rounded(float(utilisation(pool.locked, backed))),
+        utilisation_after=rounded(float(utilisation(int(pool.locked) - lock, after))),
         valid=reason is None,
         reason=reason,
         limit=limit,
