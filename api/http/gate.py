@@ -14,13 +14,14 @@ from api import signing
 from api.clock import Clock
 from api.http.buckets import Buckets
 from api.http.metrics import Metrics
-from api.http.problems import ProblemError
+from api.http.problems import CODES, ProblemError
 from api.keys import KeyRecord, KeyRing
 
 _KEY = signing.KEY.lower().encode()
 _TIMESTAMP = signing.TIMESTAMP.lower().encode()
 _SIGNATURE = signing.SIGNATURE.lower().encode()
 _IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
+_REQUEST_ID = signing.REQUEST_ID.lower().encode()
 _NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,17 +79,12 @@ class Gate(ASGIMiddleware):
         """Check a request, then hand it on with its body read."""
         begun = perf_counter()
         request_id = scope["state"]["request_id"] = token_hex(8)
-        extra: list[tuple[bytes, bytes]] = [
-            (signing.REQUEST_ID.lower().encode(), request_id.encode())
-        ]
+        extra: list[tuple[bytes, bytes]] = []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(each for each in extra if each[0] not in present),
-                ]
+                own = (_REQUEST_ID, request_id.encode())
+                message["headers"] = [*message["headers"], *extra, own]
                 path = scope["path_template"]
                 self._metrics.answered(path, message["status"], perf_counter() - begun)
             await send(message)
@@ -102,7 +98,9 @@ class Gate(ASGIMiddleware):
                 _permit(principal, roles)
         except ProblemError as error:
             error.headers.update({name.decode(): value.decode() for name, value in extra})
-            self._metrics.answered(scope["path_template"], 0, perf_counter() - begun)
+            error.headers[signing.REQUEST_ID] = request_id
+            status = CODES[error.code].status
+            self._metrics.answered(scope["path_template"], status, perf_counter() - begun)
             raise
         scope["auth"] = principal
 
