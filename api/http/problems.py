@@ -171,7 +171,7 @@ def on_lost(request: Request[Any, Any, Any], _error: BatchLostError) -> Response
     return _respond(request, ProblemError("UNAVAILABLE", detail, {"Retry-After": "1"}))
 
 
-HANDLERS = {
+HANDLERS: dict[int | type[Exception], Any] = {
     ProblemError: on_problem,
     KeyConflictError: on_conflict,
     MalformedCommandError: on_malformed,
