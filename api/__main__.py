@@ -1,4 +1,4 @@
-"""The command line: `evergamma replay`, `evergamma surface fit`, `evergamma db check`.
+"""The command line: `evergamma serve`, `keys`, `replay`, `surface fit`, `db check`.
 
 Results go to standard output, progress to standard error. Exit status: 0 fine, 1 something that
 should hold does not, 2 bad input, with one line that says what is wrong.
@@ -7,11 +7,9 @@ should hold does not, 2 bad input, with one line that says what is wrong.
 import dataclasses
 import json
 import os
-import re
 import sys
 import tempfile
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amm.units import DAY_MS, MINUTE_MS
+from api.commands import keys, serve
+from api.commands.inputs import BAD_INPUT, DATA_VARIABLE, BadInputError, day, fail, token_names
 from api.dispatch import FED_VOL_MIN_E9
 from api.exchange import BatchLostError, Exchange, QuarantinedError
 from api.pictures import PictureError, writable_picture
@@ -39,22 +39,20 @@ from sims.markets.vols import VolHistory, no_vols, read_vols
 from sims.report import draw_run
 
 SYMBOLS = ("BTC", "ETH")
-DATA_VARIABLE = "EVERGAMMA_DATA"
 DATA_DEFAULT = Path("../shared/data")
 SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
 CORRELATION = 0.8
 SIMULATED_DAYS_MAX = 3_660
-FIRST_YEAR, LAST_YEAR = 2009, 2190
 VOL_MIN = FED_VOL_MIN_E9 / 1e9
-TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
-BAD_INPUT = 2
 BROKEN = 1
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 database = typer.Typer(no_args_is_help=True, help="Look after a database.")
 app.add_typer(database, name="db")
 app.add_typer(surface, name="surface")
+app.add_typer(keys.app, name="keys")
+app.command()(serve.serve)
 errors = Console(stderr=True)
 
 
@@ -63,33 +61,7 @@ def evergamma() -> None:
     """Perpetual options on BTC and ETH, paid and settled in tokenized stocks."""
 
 
-class BadInputError(ValueError):
-    """Something on the command line cannot be used."""
-
-
 _UNUSABLE = (HistoryError, SurfaceError, BadInputError, PictureError, StoreError, PlanError)
-
-
-def _fail(message: object, status: int = BAD_INPUT) -> typer.Exit:
-    print(f"evergamma: {message}", file=sys.stderr)
-    return typer.Exit(status)
-
-
-def _day(text: str) -> int:
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise BadInputError(f"{text!r} is not a day such as 2025-10-01") from None
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise BadInputError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
-    return int(day.timestamp() * 1000)
-
-
-def _token_names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(TOKEN_NAME.fullmatch(name) for name in names) or len(set(names)) < len(names):
-        raise BadInputError(f"--tokens {text!r} is not a list of different names such as TSLA.M")
-    return names
 
 
 def _data_folder(given: Path | None) -> Path | None:
@@ -189,30 +161,30 @@ def replay(
     with ExitStack() as stack:
         try:
             history = None if simulated else _data_folder(folder)
-            source, path = _read_prices(history, _day(start), _day(end), vol, seed)
-            vols = _read_vols(history, _day(start), _day(end))
+            source, path = _read_prices(history, day(start), day(end), vol, seed)
+            vols = _read_vols(history, day(start), day(end))
             if database is None:
                 scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="evergamma-"))
                 database = Path(scratch) / "replay.sqlite"
             store = Store(database)
             stack.callback(store.close)
-            names = _token_names(tokens)
+            names = token_names(tokens)
             has_smile = smile if smile is not None else source == "history"
-            plan = Plan(source, _day(start), _day(end), names, seed, vol, rent, has_smile)
+            plan = Plan(source, day(start), day(end), names, seed, vol, rent, has_smile)
             run = Replay(Exchange(store, SYMBOLS), plan, path, vols)
             picture = writable_picture("--picture", picture or Path("run") / "replay.png")
         except _UNUSABLE as error:
-            raise _fail(error) from None
+            raise fail(error) from None
         _tell_outages(path)
         try:
             _run(run)
         except PlanError as error:
-            raise _fail(error) from None
+            raise fail(error) from None
         except (InvariantError, BatchLostError, QuarantinedError) as error:
-            raise _fail(error, BROKEN) from None
+            raise fail(error, BROKEN) from None
         result = collect(run)
         if not result.is_zero_sum:
-            raise _fail("profit and loss does not sum to zero", BROKEN)
+            raise fail("profit and loss does not sum to zero", BROKEN)
         _write_picture(run, picture)
         if as_json:
             print(_as_json(result))
@@ -226,7 +198,7 @@ def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
     try:
         store = Store(path, must_exist=True)
     except StoreError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     checked = check_database(store, SYMBOLS)
     store.close()
     for fault in checked.faults:

@@ -4,10 +4,28 @@ from typing import NamedTuple
 
 import msgspec
 
-from api.journal import FIRST_DIGEST, digest_of, read_command, read_moves, read_oracle, read_outcome
-from api.memory import Memory, Token
+from api.journal import (
+    FIRST_DIGEST,
+    digest_of,
+    read_close,
+    read_command,
+    read_moves,
+    read_oracle,
+    read_outcome,
+)
+from api.memory import Memory, Token, Waiting, Withdrawal
 from api.store import Store
-from api.tables import ACCOUNTS, MINUTES, ORACLES, SHAPES, STATE, TOKENS
+from api.tables import (
+    ACCOUNTS,
+    MINUTES,
+    ORACLES,
+    REFERENCES,
+    SHAPES,
+    STATE,
+    TOKENS,
+    WAITING,
+    WITHDRAWALS,
+)
 from vaults.commands import ListToken
 from vaults.market import refresh_window
 from vaults.moves import FLOWS
@@ -28,15 +46,26 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
         rows[underlying] = tuple(words)
     for slot in range(len(underlyings)):
         refresh_window(memory.market, slot)
+    for number, underlying, command in store.rows(WAITING):
+        memory.queue[number] = Waiting(underlying, read_close(command))
+    memory.references = {row.reference: row.sequence for row in store.rows(REFERENCES)}
+    memory.withdrawals = [Withdrawal(*row[1:]) for row in store.rows(WITHDRAWALS)]
+    _load_tokens(store, memory)
+    memory.remark()
+    return memory
+
+
+def _load_tokens(store: Store, memory: Memory) -> None:
+    """Fill in every token: how it is listed, its rules and its state."""
     states = _load_states(store)
-    for _, token, listing in store.rows(TOKENS):
+    for _, token, listing, is_paused in store.rows(TOKENS):
         command = msgspec.msgpack.decode(listing, type=ListToken)
         state = states[token]
         in_use = state.accounts[: state.pool[0].account_count]
         slots = {int(row.account_id): slot for slot, row in enumerate(in_use)}
         memory.tokens[token] = Token(command, memory.rules_of(command), state, slots)
-    memory.remark()
-    return memory
+        if is_paused:
+            memory.paused.add(token)
 
 
 def _load_states(store: Store) -> dict[str, State]:
@@ -80,7 +109,9 @@ def check_database(store: Store, underlyings: tuple[str, ...] = ("BTC", "ETH")) 
             faults.append(f"record {record.sequence} does not match its digest")
             break
         command, outcome = read_command(record), read_outcome(record.outcome)
-        rebuilt.apply_record(command, outcome, read_moves(record), read_oracle(record))
+        rebuilt.apply_record(
+            record.sequence, command, outcome, read_moves(record), read_oracle(record)
+        )
         previous, expected = record.digest, expected + 1
     if not faults:
         faults = rebuilt.differences(load_memory(store, underlyings))

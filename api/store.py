@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -170,6 +180,14 @@ def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]])
         if not column.primary_key
     }
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
+
+
+def delete(connection: Connection, table: Table, keys: Iterable[int]) -> None:
+    """Delete the rows with these keys."""
+    key, *_ = table.primary_key.columns
+    gone = [{"gone": each} for each in keys]
+    if gone:
+        connection.execute(table.delete().where(key == bindparam("gone")), gone)
 
 
 def append(connection: Connection, records: list[Record]) -> None:

@@ -71,6 +71,7 @@ TOKENS = Table(
     Column("number", Word, primary_key=True, autoincrement=False),
     Column("token", Text, nullable=False, unique=True),
     Column("listing", LargeBinary, nullable=False),
+    Column("is_paused", Word, nullable=False),
     sqlite_strict=True,
 )
 ACCOUNTS = Table(
@@ -78,6 +79,36 @@ ACCOUNTS = Table(
     METADATA,
     Column("account_id", Word, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
+    sqlite_strict=True,
+)
+WAITING = Table(
+    "waiting",
+    METADATA,
+    Column("number", Word, primary_key=True, autoincrement=False),
+    Column("underlying", Word, nullable=False),
+    Column("command", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+"""Closes that wait for a fresh index, by the sequence of the record that queued them."""
+REFERENCES = Table(
+    "reference",
+    METADATA,
+    Column("reference", Text, primary_key=True),
+    Column("sequence", Word, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""External references, each with the sequence of the record that used it."""
+WITHDRAWALS = Table(
+    "withdrawal",
+    METADATA,
+    Column("number", Word, primary_key=True, autoincrement=False),
+    Column("token", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("amount", Word, nullable=False),
+    Column("asked_ms", Word, nullable=False),
+    Column("completed_ms", Word, nullable=False),
+    Column("reference", Text, nullable=False),
     sqlite_strict=True,
 )
 ORACLES = _table("oracle", {"slot": Word}, OracleState._fields)

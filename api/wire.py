@@ -89,6 +89,20 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 # -- public
 
 
+class ProblemCode(Given):
+    """A code a problem can have."""
+
+    code: str
+    status: int
+    title: str
+
+
+class Health(Given):
+    """That all is well."""
+
+    status: Literal["ok"]
+
+
 class Time(Given):
     """Both clocks; they differ only where a replay or a simulation runs at its own pace.
 
@@ -783,6 +797,13 @@ class TokenRequest(Asked):
     """One token."""
 
     token: TokenName
+
+
+class UnderlyingRequest(Asked):
+    """How volatile an underlying has been, per sqrt(year): where its vol estimator starts."""
+
+    symbol: Symbol
+    vol: Amount
 
 
 class PriceRequest(Asked):

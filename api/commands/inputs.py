@@ -1,0 +1,40 @@
+"""What several commands are given alike, and how bad input is told."""
+
+from datetime import UTC, datetime
+
+import typer
+
+from api.settings import TOKEN_NAME
+
+DATA_VARIABLE = "EVERGAMMA_DATA"
+FIRST_YEAR, LAST_YEAR = 2009, 2190
+BAD_INPUT = 2
+
+
+class BadInputError(ValueError):
+    """Something on the command line cannot be used."""
+
+
+def fail(message: object, status: int = BAD_INPUT) -> typer.Exit:
+    """Say in one line on standard error what is wrong; return what ends the command."""
+    typer.echo(f"evergamma: {message}", err=True)
+    return typer.Exit(status)
+
+
+def day(text: str) -> int:
+    """Return when a day begins, in milliseconds UTC."""
+    try:
+        begins = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadInputError(f"{text!r} is not a day such as 2025-10-01") from None
+    if not FIRST_YEAR <= begins.year <= LAST_YEAR:
+        raise BadInputError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return int(begins.timestamp() * 1000)
+
+
+def token_names(text: str) -> tuple[str, ...]:
+    """Return the names of stock tokens in a list separated by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(TOKEN_NAME.fullmatch(name) for name in names) or len(set(names)) < len(names):
+        raise BadInputError(f"--tokens {text!r} is not a list of different names such as TSLA.M")
+    return names
