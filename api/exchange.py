@@ -16,9 +16,11 @@ from api import journal, rows
 from api.dispatch import Executed, execute, is_countable, is_fillable, quote
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
 from api.recovery import load_memory
-from api.store import Store, append, as_rows, delete, rows_that_differ, upsert
+from api.store import Store, append, as_rows, delete, put, rows_that_differ, upsert
 from api.tables import (
     ACCOUNTS,
+    ENTRIES,
+    JOURNAL,
     MINUTES,
     ORACLES,
     REFERENCES,
@@ -221,7 +223,7 @@ class Exchange:
         saved: dict[str, dict[str, Any]] = {}
         try:
             with self.store.transaction() as connection:
-                append(connection, [each.record for _, each in self._batch.values()])
+                self._save_journal(connection)
                 self._save_accounts(connection)
                 self._save_market(connection)
                 self._save_bookings(connection)
@@ -241,6 +243,12 @@ class Exchange:
         self._keys.update(self._batch)
         self._start_batch()
 
+    def _save_journal(self, connection: Connection) -> None:
+        """Write the records of the batch, and the topics they are found by."""
+        batch = self._batch.values()
+        append(connection, JOURNAL, (executed.record for _, executed in batch))
+        append(connection, ENTRIES, rows.entry_rows(self.memory, batch))
+
     def _save_accounts(self, connection: Connection) -> None:
         """Write the names of new accounts."""
         first = self._names_saved
@@ -255,7 +263,7 @@ class Exchange:
 
     def _save_bookings(self, connection: Connection) -> None:
         """Write what the batch did beyond the states of tokens."""
-        batch, queue = list(self._batch.values()), self.memory.queue
+        batch, queue = self._batch.values(), self.memory.queue
         upsert(connection, TOKENS, rows.token_rows(self.memory, batch))
         upsert(connection, REFERENCES, rows.reference_rows(self.memory, batch))
         upsert(connection, WITHDRAWALS, rows.withdrawal_rows(self.memory, batch))
@@ -270,7 +278,7 @@ class Exchange:
             for part, table in STATE.items():
                 words = words_in_use(state, part)
                 slots = rows_that_differ(words, before.get(part))
-                upsert(connection, table, as_rows(name, table, words, slots))
+                put(connection, table, as_rows(name, words, slots))
                 saved.setdefault(name, {})[part] = words.copy()
 
 

@@ -1,15 +1,16 @@
 """What is in memory, and what a batch did, as rows of tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from api import journal
 from api.dispatch import Executed
+from api.history import topics_of
 from api.memory import Memory
 from vaults.commands import Command, Credit, Debit, ListToken, Pause, Resume, Withdraw
 
 Row = dict[str, Any]
-Batch = list[tuple[Command, Executed]]
+Batch = Collection[tuple[Command, Executed]]
 """Commands and what they did, refused ones included."""
 
 
@@ -36,6 +37,13 @@ def minute_rows(memory: Memory) -> Iterator[Row]:
             if words[3]:
                 named = zip(("minute", "low", "high", "last", "vol_e9"), words, strict=True)
                 yield {"underlying": underlying, "slot": slot, **dict(named)}
+
+
+def entry_rows(memory: Memory, batch: Batch) -> Iterator[tuple[str, int]]:
+    """Yield the topics of every record."""
+    for command, (outcome, moves, _, record) in batch:
+        for topic in topics_of(memory, command, outcome, moves):
+            yield topic, record.sequence
 
 
 def token_rows(memory: Memory, batch: Batch) -> Iterator[Row]:

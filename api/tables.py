@@ -58,6 +58,15 @@ JOURNAL = Table(
 )
 """Every command with its inputs, its answer and every integer it produced; only appended to."""
 
+ENTRIES = Table(
+    "entry",
+    METADATA,
+    Column("topic", Text, primary_key=True),
+    Column("sequence", Word, primary_key=True, autoincrement=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Which records of the journal belong to a topic; see `api.history`."""
 SETTINGS = Table(
     "setting",
     METADATA,
@@ -134,3 +143,9 @@ SAMPLES = _table(
     ("nav", "main_shares", "locked", "backing", "insurance", "buyers", "costs", "credited"),
 )
 """Hourly readings of each token, for histories and pictures."""
+SERIES_SAMPLES = _table(
+    "series_sample",
+    {"token": Text, "slot": Word, "now_ms": Word},
+    ("value_e15", "premium_rate_e15", "index_e8", "vol_e9", "open_notional"),
+)
+"""Readings of each series at the mark."""

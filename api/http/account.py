@@ -54,7 +54,7 @@ def get_ledger(
     name = account_of(request, account)
 
     def items(each: Entry) -> list[LedgerLine]:
-        return [accounts.ledger_line(line) for line in ledger_lines(memory, each, name)]
+        return [accounts.ledger_line(line) for line in ledger_lines(each, name, memory.slot_of)]
 
     return pages_of(store, f"account/{name}", items, cursor, limit)
 

@@ -230,7 +230,7 @@ def _key(record: KeyRecord, *, with_secret: bool = False) -> Key:
         id=record.id,
         account=record.account,
         roles=sorted(record.roles),  # type: ignore[arg-type]
-        label=record.label or None,
+        label=record.label,
         created=record.created_ms,
         revoked=record.revoked_ms,
         secret=record.secret if with_secret else None,
@@ -241,7 +241,7 @@ def _key(record: KeyRecord, *, with_secret: bool = False) -> Key:
 async def post_key(request: Asking, data: JSONBody[KeyRequest]) -> Key:
     """Make a key of an account; its secret is shown here and nowhere else."""
     wall_ms = service_of(request).clock.wall_ms()
-    record = _ring(request).create(data.account, data.roles, data.label or "", wall_ms)
+    record = _ring(request).create(data.account, data.roles, data.label, wall_ms)
     return _key(record, with_secret=True)
 
 

@@ -232,7 +232,7 @@ def get_instrument_history(
     since = since if after is None else after + 1
     store = service_of(request).exchange.store
     rows = [] if slot == NONE else store.series_samples(found.token, slot, since, limit + 1)
-    more = encode_cursor(rows[limit - 1]["now_ms"]) if len(rows) > limit else None
+    more = encode_cursor(rows[limit - 1].now_ms) if len(rows) > limit else None
     return Page(items=[market.mark_point(row) for row in rows[:limit]], next=more)
 
 
@@ -266,7 +266,7 @@ def get_pool_history(
     since = since if after is None else after + 1
     store = service_of(request).exchange.store
     rows = store.samples(listed_token(request, token), since, limit + 1)
-    more = encode_cursor(rows[limit - 1]["now_ms"]) if len(rows) > limit else None
+    more = encode_cursor(rows[limit - 1].now_ms) if len(rows) > limit else None
     return Page(items=[pools.pool_point(row) for row in rows[:limit]], next=more)
 
 

@@ -442,7 +442,7 @@ def get_premium_payments(
     account = account_of(request)
 
     def items(each: Entry) -> list[PremiumPayment]:
-        lines = ledger_lines(memory, each, account)
+        lines = ledger_lines(each, account, memory.slot_of)
         return [accounts.premium_payment(line) for line in lines if line.is_premium]
 
     return pages_of(store, f"account/{account}", items, cursor, limit)

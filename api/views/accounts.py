@@ -20,7 +20,7 @@ from api.wire import LedgerLine as LineGiven
 from vaults.account import spendable
 from vaults.capacity import lock_of
 from vaults.commands import Credit
-from vaults.moves import RequestKind, RequestStatus
+from vaults.moves import Bucket, RequestKind, RequestStatus
 from vaults.premium import owed_by_account, owed_by_position, premium_for, reserve_of
 from vaults.state import NONE
 
@@ -137,9 +137,9 @@ def ledger_line(line: LedgerLine) -> LineGiven:
         id=f"{line.sequence}.{line.line}",
         exchange_time=line.now_ms,
         token=line.token,
-        flow=line.flow,
-        debited=line.debited,
-        credited=line.credited,
+        flow=line.flow.lower(),
+        debited=line.source.lower(),
+        credited=line.target.lower(),
         amount=fixed(line.amount),
     )
 
@@ -150,7 +150,7 @@ def premium_payment(line: LedgerLine) -> PremiumPayment:
         id=f"{line.sequence}.{line.line}",
         exchange_time=line.now_ms,
         token=line.token,
-        to="main" if line.credited == "main" else "insurance",
+        to="main" if line.target == Bucket.MAIN.name else "insurance",
         amount=fixed(line.amount),
     )
 

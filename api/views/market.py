@@ -1,6 +1,7 @@
 """Indices, series and tickers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from amm.units import DAY_MS, YEAR_MS
 from api.dispatch import ticker_of
@@ -167,13 +168,13 @@ def detail(memory: Memory, series: Series) -> InstrumentDetail:
     return InstrumentDetail(instrument=instrument(memory, series), ticker=ticker(memory, series))
 
 
-def mark_point(row: dict[str, int]) -> MarkPoint:
+def mark_point(row: Any) -> MarkPoint:
     """Return a stored reading of a series."""
     return MarkPoint(
-        exchange_time=row["now_ms"],
-        index=fixed(row["index_e8"]),
-        mark=fixed(row["value_e15"], 15),
-        vol=fixed(row["vol_e9"], 9),
-        premium_per_day=rounded(row["premium_rate_e15"] / 1e15 / DAYS),
-        open_notional=fixed(row["open_notional"]),
+        exchange_time=row.now_ms,
+        index=fixed(row.index_e8),
+        mark=fixed(row.value_e15, 15),
+        vol=fixed(row.vol_e9, 9),
+        premium_per_day=rounded(row.premium_rate_e15 / 1e15 / DAYS),
+        open_notional=fixed(row.open_notional),
     )

@@ -1,6 +1,6 @@
 """Orders, trades and quotes."""
 
-from amm.units import ONE, units_up
+from amm.units import DAY_MS, ONE, units_up
 from api import dispatch
 from api.history import Entry
 from api.instruments import Series, position_name
@@ -12,6 +12,7 @@ from api.views.numbers import fixed, quotient, rounded
 from api.wire import Order, PublicTrade, Quote, Side, Trade
 from vaults.capacity import backing, lock_of, utilisation
 from vaults.commands import CALL, Close, Command, Open, Outcome
+from vaults.premium import premium_for
 from vaults.rejects import Reject
 from vaults.state import NONE
 

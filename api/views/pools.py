@@ -1,6 +1,6 @@
 """Pools: their worth, their history, and what a provider holds of them."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from api.history import Entry
 from api.instruments import position_name
@@ -116,16 +116,16 @@ def pool(memory: Memory, name: str, now_ms: int) -> Pool:
     )
 
 
-def pool_point(row: dict[str, int]) -> PoolPoint:
+def pool_point(row: Any) -> PoolPoint:
     """Return a stored reading of a pool."""
     return PoolPoint(
-        exchange_time=row["now_ms"],
-        nav_mid=fixed(row["nav"]),
-        shares=fixed(row["main_shares"]),
-        share_price=share_price(row["nav"], row["main_shares"]),
-        locked=fixed(row["locked"]),
-        utilisation=quotient(row["locked"], max(row["backing"], 1)),
-        insurance=fixed(row["insurance"]),
+        exchange_time=row.now_ms,
+        nav_mid=fixed(row.nav),
+        shares=fixed(row.main_shares),
+        share_price=share_price(row.nav, row.main_shares),
+        locked=fixed(row.locked),
+        utilisation=quotient(row.locked, max(row.backing, 1)),
+        insurance=fixed(row.insurance),
     )
 
 
