@@ -8,7 +8,8 @@ from typing import NamedTuple, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types.asgi_types import ReceiveMessage
 
 from api import signing
 from api.clock import Clock
@@ -106,7 +107,7 @@ class Gate(ASGIMiddleware):
 
         is_read = False
 
-        async def receive_again() -> HTTPReceiveMessage:
+        async def receive_again() -> ReceiveMessage:
             nonlocal is_read
             if is_read:
                 return await receive()
