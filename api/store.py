@@ -21,7 +21,6 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
-    bindparam,
     create_engine,
     event,
     inspect,
@@ -34,6 +33,8 @@ from api.journal import Record
 from api.tables import ENTRIES, JOURNAL, METADATA, SAMPLES, SERIES_SAMPLES, SETTINGS
 
 Words = npt.NDArray[np.int64]
+Writes = list[tuple[str, list[tuple[Any, ...]]]]
+"""Statements, each with the rows it is to be run for."""
 CHECKPOINT_PAGES = 8_000
 """Length of the write-ahead log, 32 MB, at which a commit also writes it back."""
 READERS_MAX = 64
@@ -136,6 +137,13 @@ class Store:
         """Commit what is done inside as one, or nothing of it."""
         with self._engine.begin() as connection:
             yield connection
+
+    def write(self, writes: Writes) -> None:
+        """Do all writes in one transaction, straight through the driver; from any thread."""
+        with self.transaction() as connection:
+            with closing(connection.connection.cursor()) as cursor:
+                for text, rows in writes:
+                    cursor.executemany(text, rows)
 
     def setting(self, name: str) -> str | None:
         """Return a stored setting."""
@@ -241,38 +249,37 @@ def _insert_text(table: Table) -> str:
     return str(table.insert().compile(dialect=dialect()))
 
 
-def _run_many(connection: Connection, text: str, rows: list[tuple[Any, ...]]) -> None:
-    """Run a statement for each row, straight through the driver: a commit has a dozen of them."""
-    with closing(connection.connection.cursor()) as cursor:
-        cursor.executemany(text, rows)
-
-
-def put(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows, given as tuples of all columns, replacing those with the same key."""
-    values = list(rows)
-    if values:
-        _run_many(connection, _upsert_text(table), values)
-
-
-def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows, given by the names of columns, replacing those with the same key."""
-    names = [column.name for column in table.columns]
-    put(connection, table, (tuple(row[name] for name in names) for row in rows))
-
-
-def delete(connection: Connection, table: Table, keys: Iterable[int]) -> None:
-    """Delete the rows with these keys."""
+@cache
+def _delete_text(table: Table) -> str:
     key, *_ = table.primary_key.columns
-    gone = [{"gone": each} for each in keys]
-    if gone:
-        connection.execute(table.delete().where(key == bindparam("gone")), gone)
+    return f"DELETE FROM {table.name} WHERE {key.name} = ?"  # noqa: S608 - names of our own
 
 
-def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows, given as tuples of all columns; a key that exists is an error."""
+def put(writes: Writes, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Have rows inserted, given as tuples of all columns, replacing those with the same key."""
     values = list(rows)
     if values:
-        _run_many(connection, _insert_text(table), values)
+        writes.append((_upsert_text(table), values))
+
+
+def upsert(writes: Writes, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Have rows inserted, given by the names of columns, replacing those with the same key."""
+    names = [column.name for column in table.columns]
+    put(writes, table, (tuple(row[name] for name in names) for row in rows))
+
+
+def delete(writes: Writes, table: Table, keys: Iterable[int]) -> None:
+    """Have the rows with these keys deleted."""
+    gone = [(key,) for key in keys]
+    if gone:
+        writes.append((_delete_text(table), gone))
+
+
+def append(writes: Writes, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Have rows inserted, given as tuples of all columns; a key that exists is an error."""
+    values = list(rows)
+    if values:
+        writes.append((_insert_text(table), values))
 
 
 def rows_that_differ(words: Words, saved: Words | None) -> list[int]:
