@@ -190,7 +190,7 @@ class Service:
         return await job.answers
 
     def _schedule(self) -> None:
-        """Take a turn once everything that is ready to hand in commands, or to read, has done so."""
+        """Take a turn once everything that is ready to hand in commands has done so."""
         if not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)

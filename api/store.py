@@ -140,10 +140,12 @@ class Store:
 
     def write(self, writes: Writes) -> None:
         """Do all writes in one transaction, straight through the driver; from any thread."""
-        with self.transaction() as connection:
-            with closing(connection.connection.cursor()) as cursor:
-                for text, rows in writes:
-                    cursor.executemany(text, rows)
+        with (
+            self.transaction() as connection,
+            closing(connection.connection.cursor()) as cursor,
+        ):
+            for text, rows in writes:
+                cursor.executemany(text, rows)
 
     def setting(self, name: str) -> str | None:
         """Return a stored setting."""

@@ -108,9 +108,10 @@ async def get_underlyings(request: Asking) -> Page[Index]:
 async def get_index(request: Asking, symbol: IdPath) -> Index:
     """Return the index of an underlying."""
     service = service_of(request)
-    if symbol not in await service.settled().underlyings:
+    memory = await service.settled()
+    if symbol not in memory.underlyings:
         raise ProblemError("NOT_FOUND", f"There is no underlying {symbol}.")
-    return market.index(await service.settled(), symbol, service.clock.now_ms())
+    return market.index(memory, symbol, service.clock.now_ms())
 
 
 @get("/tokens", responses=PUBLIC, tags=["public"])
