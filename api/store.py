@@ -192,12 +192,11 @@ class Store:
         found = self._all(query.order_by(ENTRIES.c.sequence.desc()).limit(limit))
         return [Record(*row) for row in found]
 
-    def entries(self, batch: int = 2_000) -> Generator[tuple[str, int]]:
-        """Yield every topic and number of history in the order of the numbers."""
+    def entries(self, batch: int = 2_000) -> Generator[Any]:
+        """Yield every topic of history with its record's number, in the order of the numbers."""
         with self._reading.connect() as connection:
             query = select(ENTRIES).order_by(ENTRIES.c.sequence)
-            for row in connection.execution_options(yield_per=batch).execute(query):
-                yield row.topic, row.sequence
+            yield from connection.execution_options(yield_per=batch).execute(query)
 
     def keys(self) -> set[str]:
         """Return every idempotency key used so far."""
