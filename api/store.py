@@ -64,7 +64,9 @@ def _writing_engine(path: Path) -> Engine:
 
 def _reading_engine(path: Path) -> Engine:
     """Return an engine for any thread: each statement sees the last commit, and none can write."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=READERS_MAX)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), pool_size=READERS_MAX, max_overflow=0
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
