@@ -59,6 +59,11 @@ class QuarantinedError(Exception):
     """A kernel failed on this command. The batch was dropped; this key is not tried again."""
 
 
+def fill_key(number: int) -> str:
+    """Return the idempotency key under which a queued close is carried out."""
+    return f"fill/{number}"
+
+
 class Exchange:
     """The single writer of one database."""
 
@@ -150,8 +155,8 @@ class Exchange:
     def waiting(self, underlying: str, now_ms: int | None = None) -> list[Close]:
         """Return the queued closes that can be carried out now, in order of arrival.
 
-        They are to be executed after each tick, before anything else, under keys of their own
-        ("fill/" and the number): whoever came first is filled first.
+        They are to be executed after each tick, before anything else, each under `fill_key` of its
+        number: whoever came first is filled first. One that made a kernel fail is left out.
 
         Args:
             underlying: Name of what was ticked.
@@ -163,8 +168,8 @@ class Exchange:
         if not self._is_current:
             self._reload()
         slot, found = self.memory.underlyings.index(underlying), []
-        for waiting in self.memory.queue.values():
-            if waiting.underlying == slot:
+        for number, waiting in self.memory.queue.items():
+            if waiting.underlying == slot and fill_key(number) not in self._quarantine:
                 clock_ms = int(self.memory.tokens[waiting.command.token].state.pool[0].now_ms)
                 at_ms = max(clock_ms, waiting.command.now_ms) if now_ms is None else now_ms
                 if is_fillable(self.memory, waiting, at_ms):

@@ -16,7 +16,7 @@ from amm.oracle import OracleRules
 from amm.ssvi import FLAT
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from api.dispatch import Executed
-from api.exchange import Exchange
+from api.exchange import Exchange, fill_key
 from api.store import Writes, upsert
 from api.tables import SAMPLES, SETTINGS
 from sims import flows
@@ -168,7 +168,7 @@ class Replay:
             self._do(seen, f"{now_ms}/{type(seen).__name__}/{seen.underlying}")
             if isinstance(seen, Tick):
                 for close in self.exchange.waiting(seen.underlying):
-                    self._do(close, f"fill/{close.order}")
+                    self._do(close, fill_key(close.order))
         for number, token in enumerate(self.plan.tokens):
             state = self.exchange.memory.tokens[token].state
             if now_ms >= state.pool[0].next_flush_ms:

@@ -65,7 +65,9 @@ def _writing_engine(path: Path) -> Engine:
 
 def _reading_engine(path: Path) -> Engine:
     """Return an engine for any thread: each statement sees the last commit, and none can write."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=READERS_MAX)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), pool_size=READERS_MAX, max_overflow=0
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -202,12 +204,11 @@ class Store:
         found = self._all(query.order_by(ENTRIES.c.sequence.desc()).limit(limit))
         return [Record(*row) for row in found]
 
-    def entries(self, batch: int = 2_000) -> Generator[tuple[str, int]]:
-        """Yield every topic and number of history in the order of the numbers."""
+    def entries(self, batch: int = 2_000) -> Generator[Any]:
+        """Yield every topic of history with its record's number, in the order of the numbers."""
         with self._reading.connect() as connection:
             query = select(ENTRIES).order_by(ENTRIES.c.sequence)
-            for row in connection.execution_options(yield_per=batch).execute(query):
-                yield row.topic, row.sequence
+            yield from connection.execution_options(yield_per=batch).execute(query)
 
     def keys(self) -> set[str]:
         """Return every idempotency key used so far."""
