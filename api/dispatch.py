@@ -5,6 +5,7 @@ itself. Everything else is theirs.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -265,11 +266,13 @@ def _close(memory: Memory, command: commands.Close) -> Done:
     if _is_expired(command):
         return _refuse(Reject.EXPIRED, command.expires_ms, command.now_ms)
     token = memory.make_room(command.token)
+    account = memory.slot_of(command.token, command.account)
+    series = _series_of(token, account, command.position_id)
     fill = closing.close_position(
         token.state,
         token.rules,
         memory.market,
-        memory.slot_of(command.token, command.account),
+        account,
         command.position_id,
         command.notional,
         command.min_total,
@@ -278,8 +281,19 @@ def _close(memory: Memory, command: commands.Close) -> Done:
     )
     if fill.refusal.code in _INDEX_FAULTS:
         assert command.order == 0  # the writer carries a queued one out on a fresh index only
-        return Done(Outcome(row=command.position_id, queued=True), {}, ())
-    return Done(_filled(fill), _moves_of(command.token, token), ())
+        return Done(Outcome(row=command.position_id, queued=True, series=series), {}, ())
+    outcome = replace(_filled(fill), series=series)
+    return Done(outcome, _moves_of(command.token, token), ())
+
+
+def _series_of(token: Token, account: int, position_id: int) -> int:
+    """Return the row of the series of an account's position, NONE where it has no such one."""
+    if account == NONE:
+        return NONE
+    slot = int(token.state.accounts[account].first_position)
+    while slot != NONE and int(token.state.positions[slot].position_id) != position_id:
+        slot = int(token.state.positions[slot].next_in_account)
+    return NONE if slot == NONE else int(token.state.positions[slot].series)
 
 
 def is_fillable(memory: Memory, waiting: Waiting, now_ms: int) -> bool:

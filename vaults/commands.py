@@ -253,6 +253,7 @@ class Outcome:
         shares: Main shares that belong to them.
         queued: For a close, whether it waits for a fresh index and nothing has moved.
         index_e8: Index a trade was done at.
+        series: For a close, the row of the position's series; -1 where there is no position.
     """
 
     code: int = 0
@@ -268,3 +269,4 @@ class Outcome:
     shares: tuple[int, int] = (0, 0)
     queued: bool = False
     index_e8: int = 0
+    series: int = -1

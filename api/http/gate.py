@@ -4,23 +4,25 @@ import hmac
 from collections.abc import Iterable
 from secrets import token_hex
 from time import monotonic, perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types.asgi_types import ReceiveMessage
 
 from api import signing
 from api.clock import Clock
 from api.http.buckets import Buckets
 from api.http.metrics import Metrics
-from api.http.problems import ProblemError
+from api.http.problems import CODES, ProblemError
 from api.keys import KeyRecord, KeyRing
 
 _KEY = signing.KEY.lower().encode()
 _TIMESTAMP = signing.TIMESTAMP.lower().encode()
 _SIGNATURE = signing.SIGNATURE.lower().encode()
 _IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
+_REQUEST_ID = signing.REQUEST_ID.lower().encode()
 _NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,17 +80,12 @@ class Gate(ASGIMiddleware):
         """Check a request, then hand it on with its body read."""
         begun = perf_counter()
         request_id = scope["state"]["request_id"] = token_hex(8)
-        extra: list[tuple[bytes, bytes]] = [
-            (signing.REQUEST_ID.lower().encode(), request_id.encode())
-        ]
+        extra: list[tuple[bytes, bytes]] = []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(each for each in extra if each[0] not in present),
-                ]
+                own = (_REQUEST_ID, request_id.encode())
+                message["headers"] = [*message["headers"], *extra, own]
                 path = scope["path_template"]
                 self._metrics.answered(path, message["status"], perf_counter() - begun)
             await send(message)
@@ -96,19 +93,21 @@ class Gate(ASGIMiddleware):
         opt = scope["route_handler"].opt
         try:
             body = await self._read(receive)
-            principal = self._authenticate(scope, body)
+            principal = self._authenticate(cast("HTTPScope", scope), body)
             self._admit(scope, principal, opt.get("weight", 1), extra)
             if roles := opt.get("roles"):
                 _permit(principal, roles)
         except ProblemError as error:
             error.headers.update({name.decode(): value.decode() for name, value in extra})
-            self._metrics.answered(scope["path_template"], 0, perf_counter() - begun)
+            error.headers[signing.REQUEST_ID] = request_id
+            status = CODES[error.code].status
+            self._metrics.answered(scope["path_template"], status, perf_counter() - begun)
             raise
         scope["auth"] = principal
 
         is_read = False
 
-        async def receive_again() -> Message:
+        async def receive_again() -> ReceiveMessage:
             nonlocal is_read
             if is_read:
                 return await receive()
@@ -133,12 +132,12 @@ class Gate(ASGIMiddleware):
             size += len(part)
             if size > self._body_max:
                 detail = f"A body has at most {self._body_max} bytes."
-                raise ProblemError("BODY_TOO_LARGE", detail, {"Connection": "close"})
+                raise ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _authenticate(self, scope: Scope, body: bytes) -> Principal | None:
+    def _authenticate(self, scope: HTTPScope, body: bytes) -> Principal | None:
         """Return who signed a request, None where nobody did.
 
         Raises:

@@ -31,7 +31,7 @@ class Metrics:
         self.registry.register(_Writer(service))
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count a request; status 0 where it did not reach its route."""
+        """Count a request."""
         child = self._children.get((route, status))
         if child is None:
             child = self._children[route, status] = self._requests.labels(route, str(status))

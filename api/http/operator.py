@@ -221,7 +221,7 @@ async def post_flush(
 
 
 def _ring(request: Asking) -> KeyRing:
-    ring: KeyRing = request.app.state.keys
+    ring: KeyRing = request.app.state["keys"]  # `keys` is a method of the state
     return ring
 
 

@@ -1,5 +1,7 @@
 """What those who run the exchange ask it: whether it lives, takes orders, and how it does."""
 
+from typing import Any
+
 from litestar import MediaType, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -8,7 +10,7 @@ from api.http.metrics import Metrics
 from api.http.problems import ProblemError, documented
 from api.wire import Health
 
-_OPEN = {"tags": ["ops"], "opt": {"weight": 0}}
+_OPEN: dict[str, Any] = {"tags": ["ops"], "opt": {"weight": 0}}
 
 
 @get("/healthz", responses=documented(400, 401, 413), **_OPEN)

@@ -1,6 +1,7 @@
 """Why a request is not carried out: one closed table of codes, one document for all of them."""
 
 import logging
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,9 @@ from litestar.exceptions import (
 )
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
+from api.journal import MalformedCommandError
+from api.keys import KeyRingError
 from api.refusals import TITLES, deciding_numbers, status_of
 from api.signing import REQUEST_ID
 from api.wire import Problem
@@ -58,14 +62,17 @@ CODES |= {each.name: Code(status_of(each), title) for each, title in TITLES.item
 class ProblemError(Exception):
     """A request that is not carried out; `code` is one of `CODES`."""
 
-    def __init__(
-        self, code: str, detail: str, headers: dict[str, str] | None = None, **more: str
-    ) -> None:
+    def __init__(self, code: str, detail: str, **more: str) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.headers = headers or {}
         self.more = more
+        self.headers: dict[str, str] = {}
+
+    def with_headers(self, headers: dict[str, str]) -> "ProblemError":
+        """Return itself, to be answered with more headers."""
+        self.headers |= headers
+        return self
 
 
 def refusal(outcome: Outcome, order_id: int = 0) -> ProblemError:
@@ -95,13 +102,16 @@ def problem_of(error: ProblemError, request_id: str) -> Problem:
 
 
 def _respond(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
-    request_id = request.scope.get("state", {}).get("request_id", "")
+    state = request.scope["state"]
+    is_inside = "request_id" in state
+    request_id = state.setdefault("request_id", token_hex(8))
+    headers = error.headers if is_inside else {**error.headers, REQUEST_ID: request_id}
     document = problem_of(error, request_id)
     return Response(
         msgspec.json.encode(document),
         status_code=document.status,
         media_type=PROBLEM_JSON,
-        headers={REQUEST_ID: request_id, **error.headers},
+        headers=headers,
     )
 
 
@@ -119,7 +129,7 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     if isinstance(error, MethodNotAllowedException):
         headers = dict(error.headers or {})
         detail = f"{request.method} is not among {headers.get('allow', 'its methods')}."
-        return _respond(request, ProblemError("METHOD_NOT_ALLOWED", detail, headers))
+        return _respond(request, ProblemError("METHOD_NOT_ALLOWED", detail).with_headers(headers))
     code = "MALFORMED" if error.status_code < 500 else "INTERNAL"
     return _respond(request, ProblemError(code, error.detail))
 
@@ -135,11 +145,45 @@ def _malformed(error: ValidationException) -> ProblemError:
     extra = error.extra if isinstance(error.extra, list) else []
     first = extra[0] if extra and isinstance(extra[0], dict) else {}
     field, message = first.get("key"), first.get("message") or error.detail
+    if field == "idempotency_key":
+        return ProblemError("IDEMPOTENCY_KEY_MALFORMED", f"Idempotency-Key: {message}.")
     more = {"field": str(field)} if field else {}
     return ProblemError("MALFORMED", str(message), **more)
 
 
-HANDLERS = {ProblemError: on_problem, HTTPException: on_http, Exception: on_bug}
+def on_conflict(request: Request[Any, Any, Any], _error: KeyConflictError) -> Response[bytes]:
+    """Answer that an idempotency key is taken."""
+    detail = "The Idempotency-Key was used for another request; nothing was done."
+    return _respond(request, ProblemError("IDEMPOTENCY_CONFLICT", detail))
+
+
+def on_malformed(request: Request[Any, Any, Any], error: ValueError) -> Response[bytes]:
+    """Answer that a value is beyond what the exchange can keep."""
+    return _respond(request, ProblemError("MALFORMED", str(error)))
+
+
+def on_quarantined(request: Request[Any, Any, Any], _error: QuarantinedError) -> Response[bytes]:
+    """Answer that this request made a kernel fail."""
+    detail = "This request made the exchange fail and was dropped; the fault was logged."
+    return _respond(request, ProblemError("QUARANTINED", detail))
+
+
+def on_lost(request: Request[Any, Any, Any], _error: BatchLostError) -> Response[bytes]:
+    """Answer that nothing was done and all can be sent again."""
+    detail = "Nothing was done. Send it again with the same Idempotency-Key."
+    return _respond(request, ProblemError("UNAVAILABLE", detail).with_headers({"Retry-After": "1"}))
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    ProblemError: on_problem,
+    KeyConflictError: on_conflict,
+    MalformedCommandError: on_malformed,
+    KeyRingError: on_malformed,
+    QuarantinedError: on_quarantined,
+    BatchLostError: on_lost,
+    HTTPException: on_http,
+    Exception: on_bug,
+}
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
