@@ -34,7 +34,7 @@ SYMBOLS = tuple(start.symbol for start in STARTS)
 STOP_S = 10
 """How long requests that are being answered may take at the end."""
 KEEP_ALIVE_S = 75
-QUIET_S = 2.0
+QUIET_S = 5.0
 """A preparation that takes longer says so."""
 
 Tell = Callable[[str], None]
@@ -195,6 +195,7 @@ def listen(app: Any, bound: socket.socket, ready: Callable[[], None]) -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
+        log_level="warning",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
