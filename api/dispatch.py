@@ -1,9 +1,11 @@
 """From a command to the kernel that carries it out, and back to an answer.
 
-What is checked here is only what kernels cannot see: names. Everything else is theirs.
+What is checked here is only what kernels cannot see: names, references, and what an order says of
+itself. Everything else is theirs.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +20,17 @@ from amm.oracle import (
 )
 from amm.surface import SurfaceError
 from amm.units import YEAR_MS
-from api.memory import Memory, Token, published_shape
-from vaults import account, closing, commands, flush, opening, provide, tick
+from api.journal import Record
+from api.memory import Memory, Token, Waiting, published_shape
+from vaults import account, closing, commands, flush, funding, opening, provide, quotes, tick
 from vaults.commands import CALL, PUT, Command, Outcome
 from vaults.market import set_oracle, shape_fault
 from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
+from vaults.rules import check_fresh
 from vaults.state import NONE
-from vaults.trade import Fill, QuotedOpening
+from vaults.ticker import Ticker, ticker
+from vaults.trade import Fill, QuotedClosing, QuotedOpening
 
 COUNT_MAX = 2**62
 """Beyond any number a command can mean, and safe in 64 bits."""
@@ -34,9 +39,10 @@ TIME_MAX_MS = 230 * YEAR_MS
 FED_VOL_MIN_E9 = 10**9 // 20
 FED_VOL_MAX_E9 = 10 * 10**9
 """A fed vol level outside 5 % ... 1000 % is a mistake of the feed."""
+_INDEX_FAULTS = (Reject.MARK_STALE, Reject.NO_FRESH_INDEX)
 
 
-class Executed(NamedTuple):
+class Done(NamedTuple):
     """An answer, the moves made by token, and the oracle state where a tick changed it."""
 
     outcome: Outcome
@@ -44,8 +50,20 @@ class Executed(NamedTuple):
     oracle: tuple[int, ...]
 
 
-def _refuse(code: Reject, limit: int = 0, actual: int = 0) -> Executed:
-    return Executed(Outcome(code=int(code), limit=limit, actual=actual), {}, ())
+class Executed(NamedTuple):
+    """What was done, and the journal's record of it; for a repeated key only the record is new.
+
+    `moves` and `oracle` are empty where the answer is a repeated one.
+    """
+
+    outcome: Outcome
+    moves: dict[str, Any]
+    oracle: tuple[int, ...]
+    record: Record
+
+
+def _refuse(code: Reject, limit: int = 0, actual: int = 0) -> Done:
+    return Done(Outcome(code=int(code), limit=limit, actual=actual), {}, ())
 
 
 def _answer(refusal: Refusal, **results: Any) -> Outcome:
@@ -60,7 +78,7 @@ def _moves_of(name: str, token: Token) -> dict[str, Any]:
     return {name: token.state.log[:count].copy()} if count else {}
 
 
-def _list_token(memory: Memory, command: commands.ListToken) -> Executed:
+def _list_token(memory: Memory, command: commands.ListToken) -> Done:
     if command.token in memory.tokens:
         return _refuse(Reject.DUPLICATE_REFERENCE)
     if len(command.terms) != len(memory.underlyings):
@@ -71,10 +89,10 @@ def _list_token(memory: Memory, command: commands.ListToken) -> Executed:
         return _refuse(Reject.PARAMETERS_INVALID)
     token = memory.make_room(command.token)
     refusal = flush.list_token(token.state, token.rules, command.now_ms)
-    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+    return Done(_answer(refusal), _moves_of(command.token, token), ())
 
 
-def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Executed:
+def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Done:
     if command.underlying not in memory.underlyings:
         return _refuse(Reject.UNDERLYING_UNKNOWN)
     underlying = memory.underlyings.index(command.underlying)
@@ -89,32 +107,52 @@ def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Exec
         variance_45d_e12=command.variance_45d_e12,
     )
     set_oracle(memory.market, underlying, tuple(oracle))
-    return Executed(Outcome(), {}, tuple(oracle))
+    return Done(Outcome(), {}, tuple(oracle))
 
 
-def _credit(memory: Memory, command: commands.Credit) -> Executed:
+def _is_used(memory: Memory, reference: str) -> bool:
+    return bool(reference) and reference in memory.references
+
+
+def _credit(memory: Memory, command: commands.Credit) -> Done:
+    if _is_used(memory, command.reference):
+        return _refuse(Reject.DUPLICATE_REFERENCE)
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     account_id = memory.account_ids.get(command.account, len(memory.names))
     refusal = account.credit(
         token.state, token.rules, slot, account_id, command.amount, command.now_ms
     )
-    if refusal.code == Reject.NONE:
-        memory.enter_account(command.token, command.account)
-    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+    return Done(_answer(refusal), _moves_of(command.token, token), ())
 
 
-def _withdraw(memory: Memory, command: commands.Withdraw) -> Executed:
+def _withdraw(memory: Memory, command: commands.Withdraw) -> Done:
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     refusal = account.withdraw(token.state, token.rules, slot, command.amount, command.now_ms)
-    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+    return Done(
+        _answer(refusal, row=len(memory.withdrawals) + 1), _moves_of(command.token, token), ()
+    )
 
 
-def _debit(memory: Memory, command: commands.Debit) -> Executed:
+def _debit(memory: Memory, command: commands.Debit) -> Done:
+    number, count = command.withdrawal, len(memory.withdrawals)
+    if _is_used(memory, command.reference):
+        return _refuse(Reject.DUPLICATE_REFERENCE)
+    if not 1 <= number <= count or memory.withdrawals[number - 1].token != command.token:
+        return _refuse(Reject.WITHDRAWAL_UNKNOWN, count, number)
+    asked = memory.withdrawals[number - 1]
+    if asked.completed_ms:
+        return _refuse(Reject.WITHDRAWAL_COMPLETED, 0, number)
     token = memory.make_room(command.token)
-    refusal = account.debit(token.state, command.amount, command.now_ms)
-    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+    refusal = account.debit(token.state, asked.amount, command.now_ms)
+    assert refusal.code == Reject.NONE  # what is not completed is pending
+    outcome = Outcome(row=number, amount=asked.amount)
+    return Done(outcome, _moves_of(command.token, token), ())
+
+
+def _is_expired(order: commands.Open | commands.Close) -> bool:
+    return order.expires_ms != 0 and order.now_ms > order.expires_ms
 
 
 def _filled(fill: Fill) -> Outcome:
@@ -124,10 +162,15 @@ def _filled(fill: Fill) -> Outcome:
         notional=int(fill.notional),
         amount=int(fill.amount),
         fee=int(fill.fee),
+        index_e8=int(fill.index_e8),
     )
 
 
-def _open(memory: Memory, command: commands.Open) -> Executed:
+def _open(memory: Memory, command: commands.Open) -> Done:
+    if _is_expired(command):
+        return _refuse(Reject.EXPIRED, command.expires_ms, command.now_ms)
+    if command.token in memory.paused:
+        return _refuse(Reject.PAUSED)
     if command.underlying not in memory.underlyings or command.kind not in (CALL, PUT):
         return _refuse(Reject.SERIES_UNKNOWN)
     token = memory.make_room(command.token)
@@ -142,9 +185,10 @@ def _open(memory: Memory, command: commands.Open) -> Executed:
         command.notional,
         command.limit_total,
         int(command.self_funding),
+        command.fill_after_ms,
         command.now_ms,
     )
-    return Executed(_filled(fill), _moves_of(command.token, token), ())
+    return Done(_filled(fill), _moves_of(command.token, token), ())
 
 
 def quote(memory: Memory, order: commands.Open) -> QuotedOpening:
@@ -168,19 +212,109 @@ def quote(memory: Memory, order: commands.Open) -> QuotedOpening:
     )
 
 
-def _close(memory: Memory, command: commands.Close) -> Executed:
+def quote_close(
+    memory: Memory, token: str, account: str, position_id: int, notional: int, now_ms: int
+) -> QuotedClosing:
+    """Return what selling notional of an own position would pay now; nothing changes.
+
+    Raises:
+        KeyError: For a token that is not listed.
+    """
+    held = memory.make_room(token)
+    slot = memory.slot_of(token, account)
+    return quotes.quote_closing(
+        held.state, held.rules, memory.market, slot, position_id, notional, now_ms
+    )
+
+
+def largest(memory: Memory, order: commands.Open) -> int:
+    """Return the largest notional an order for this series could have now, in base units.
+
+    Raises:
+        KeyError: For a token that is not listed.
+        ValueError: For an underlying that is not.
+    """
+    token = memory.make_room(order.token)
+    return quotes.largest_opening(
+        token.state,
+        token.rules,
+        memory.market,
+        memory.slot_of(order.token, order.account),
+        memory.underlyings.index(order.underlying),
+        order.kind == CALL,
+        order.strike_e8,
+        order.now_ms,
+    )
+
+
+def ticker_of(memory: Memory, token: str, underlying: str, kind: str, strike_e8: int) -> Ticker:
+    """Return a series, whether it was ever traded or not, at the mark.
+
+    Raises:
+        KeyError: For a token that is not listed.
+        ValueError: For an underlying that is not, a kind that is none, a strike that is not
+            positive; and where the underlying has no index yet.
+    """
+    slot = memory.underlyings.index(underlying)
+    if kind not in (CALL, PUT) or strike_e8 <= 0 or memory.market.oracle[slot].index_e8 <= 0:
+        raise ValueError(f"no mark of {underlying} {kind} {strike_e8}")
+    held = memory.make_room(token)
+    return ticker(held.state, held.rules, memory.market, slot, kind == CALL, strike_e8)
+
+
+def _close(memory: Memory, command: commands.Close) -> Done:
+    if _is_expired(command):
+        return _refuse(Reject.EXPIRED, command.expires_ms, command.now_ms)
     token = memory.make_room(command.token)
+    account = memory.slot_of(command.token, command.account)
+    series = _series_of(token, account, command.position_id)
     fill = closing.close_position(
         token.state,
         token.rules,
         memory.market,
-        memory.slot_of(command.token, command.account),
+        account,
         command.position_id,
         command.notional,
         command.min_total,
+        command.fill_after_ms,
         command.now_ms,
     )
-    return Executed(_filled(fill), _moves_of(command.token, token), ())
+    if fill.refusal.code in _INDEX_FAULTS:
+        assert command.order == 0  # the writer carries a queued one out on a fresh index only
+        return Done(Outcome(row=command.position_id, queued=True, series=series), {}, ())
+    outcome = replace(_filled(fill), series=series)
+    return Done(outcome, _moves_of(command.token, token), ())
+
+
+def _series_of(token: Token, account: int, position_id: int) -> int:
+    """Return the row of the series of an account's position, NONE where it has no such one."""
+    if account == NONE:
+        return NONE
+    slot = int(token.state.accounts[account].first_position)
+    while slot != NONE and int(token.state.positions[slot].position_id) != position_id:
+        slot = int(token.state.positions[slot].next_in_account)
+    return NONE if slot == NONE else int(token.state.positions[slot].series)
+
+
+def is_fillable(memory: Memory, waiting: Waiting, now_ms: int) -> bool:
+    """Whether a queued close can be carried out now, as far as its index is concerned."""
+    fill_after_ms = waiting.command.fill_after_ms
+    fresh = check_fresh(memory.market, waiting.underlying, fill_after_ms, now_ms)
+    return bool(fresh.code == Reject.NONE)
+
+
+def _set_self_funding(memory: Memory, command: commands.SetSelfFunding) -> Done:
+    token = memory.make_room(command.token)
+    slot = memory.slot_of(command.token, command.account)
+    refusal = funding.set_self_funding(
+        token.state, slot, command.position_id, int(command.self_funding), command.now_ms
+    )
+    return Done(_answer(refusal, row=command.position_id), _moves_of(command.token, token), ())
+
+
+def _pause(_memory: Memory, _command: commands.Pause | commands.Resume) -> Done:
+    """Pause or resume, again or for the first time: `Memory.book` keeps which."""
+    return Done(Outcome(), {}, ())
 
 
 def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict[str, Any]:
@@ -197,7 +331,7 @@ def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict
     return {name: np.concatenate(parts)} if parts else {}
 
 
-def _tick(memory: Memory, command: commands.Tick) -> Executed:
+def _tick(memory: Memory, command: commands.Tick) -> Done:
     is_fed_vol_good = command.vol_e9 == 0 or FED_VOL_MIN_E9 <= command.vol_e9 <= FED_VOL_MAX_E9
     if command.sources < 1 or not is_fed_vol_good:
         return _refuse(Reject.OBSERVATION_REFUSED)
@@ -222,20 +356,20 @@ def _tick(memory: Memory, command: commands.Tick) -> Executed:
         memory.adopt_surface(underlying, command.now_ms)
         for name in memory.tokens:
             moves |= _tick_token(memory, name, underlying, command.now_ms)
-    return Executed(Outcome(verdict=int(verdict)), moves, words)
+    return Done(Outcome(verdict=int(verdict)), moves, words)
 
 
-def _restart(memory: Memory, command: commands.Restart) -> Executed:
+def _restart(memory: Memory, command: commands.Restart) -> Done:
     if command.underlying not in memory.underlyings:
         return _refuse(Reject.UNDERLYING_UNKNOWN)
     underlying = memory.underlyings.index(command.underlying)
     oracle = restart(OracleState(*memory.market.oracle[underlying].item()))
     words = tuple(int(each) for each in oracle)
     set_oracle(memory.market, underlying, words)
-    return Executed(Outcome(), {}, words)
+    return Done(Outcome(), {}, words)
 
 
-def _publish_surface(memory: Memory, command: commands.PublishSurface) -> Executed:
+def _publish_surface(memory: Memory, command: commands.PublishSurface) -> Done:
     if command.underlying not in memory.underlyings:
         return _refuse(Reject.UNDERLYING_UNKNOWN)
     underlying = memory.underlyings.index(command.underlying)
@@ -250,10 +384,10 @@ def _publish_surface(memory: Memory, command: commands.PublishSurface) -> Execut
     except SurfaceError:
         return _refuse(Reject.PARAMETERS_INVALID)
     memory.publish_surface(underlying, shape)
-    return Executed(Outcome(), {}, ())
+    return Done(Outcome(), {}, ())
 
 
-def _check(memory: Memory, command: commands.Check) -> Executed:
+def _check(memory: Memory, command: commands.Check) -> Done:
     token = memory.make_room(command.token)
     positions = token.state.positions[: token.state.pool[0].position_count]
     rows = [
@@ -263,10 +397,10 @@ def _check(memory: Memory, command: commands.Check) -> Executed:
     ]
     row = rows[0] if rows else NONE
     refusal = tick.check(token.state, token.rules, memory.market, row, command.now_ms)
-    return Executed(_answer(refusal), _moves_of(command.token, token), ())
+    return Done(_answer(refusal), _moves_of(command.token, token), ())
 
 
-def _request(memory: Memory, command: commands.Request) -> Executed:
+def _request(memory: Memory, command: commands.Request) -> Done:
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     asked = provide.request(
@@ -279,18 +413,18 @@ def _request(memory: Memory, command: commands.Request) -> Executed:
         command.now_ms,
     )
     outcome = _answer(asked.refusal, row=int(asked.request))
-    return Executed(outcome, _moves_of(command.token, token), ())
+    return Done(outcome, _moves_of(command.token, token), ())
 
 
-def _cancel(memory: Memory, command: commands.Cancel) -> Executed:
+def _cancel(memory: Memory, command: commands.Cancel) -> Done:
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     refusal = provide.cancel(token.state, token.rules, slot, command.request, command.now_ms)
     outcome = _answer(refusal, row=command.request)
-    return Executed(outcome, _moves_of(command.token, token), ())
+    return Done(outcome, _moves_of(command.token, token), ())
 
 
-def _flush(memory: Memory, command: commands.Flush) -> Executed:
+def _flush(memory: Memory, command: commands.Flush) -> Done:
     token = memory.make_room(command.token)
     flushed = flush.flush(token.state, token.rules, memory.market, command.now_ms)
     outcome = _answer(
@@ -299,10 +433,10 @@ def _flush(memory: Memory, command: commands.Flush) -> Executed:
         nav=(int(flushed.nav.mid), int(flushed.nav_after.mid)),
         shares=(int(flushed.main_shares), int(flushed.main_shares_after)),
     )
-    return Executed(outcome, _moves_of(command.token, token), ())
+    return Done(outcome, _moves_of(command.token, token), ())
 
 
-_HANDLERS: dict[type[Any], Callable[[Memory, Any], Executed]] = {
+_HANDLERS: dict[type[Any], Callable[[Memory, Any], Done]] = {
     commands.ListToken: _list_token,
     commands.StartUnderlying: _start_underlying,
     commands.Credit: _credit,
@@ -310,6 +444,9 @@ _HANDLERS: dict[type[Any], Callable[[Memory, Any], Executed]] = {
     commands.Debit: _debit,
     commands.Open: _open,
     commands.Close: _close,
+    commands.SetSelfFunding: _set_self_funding,
+    commands.Pause: _pause,
+    commands.Resume: _pause,
     commands.Tick: _tick,
     commands.Restart: _restart,
     commands.PublishSurface: _publish_surface,
@@ -352,8 +489,17 @@ def _last_ms(memory: Memory, command: Command) -> int:
     return int(memory.tokens[command.token].state.pool[0].now_ms)
 
 
-def execute(memory: Memory, command: Command) -> Executed:
-    """Carry out one command on the state in memory; a refusal has changed nothing."""
+def execute(memory: Memory, command: Command, sequence: int) -> Done:
+    """Carry out one command, which will be the record of this number, on the state in memory.
+
+    A refusal has changed nothing, but that a queued close which was refused waits no longer.
+    """
+    done = _decide(memory, command)
+    memory.book(sequence, command, done.outcome)
+    return done
+
+
+def _decide(memory: Memory, command: Command) -> Done:
     if isinstance(command, commands.Tick) and command.underlying not in memory.underlyings:
         return _refuse(Reject.UNDERLYING_UNKNOWN)
     if not isinstance(command, _OF_NO_TOKEN) and command.token not in memory.tokens:

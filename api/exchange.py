@@ -6,20 +6,32 @@ after it. Where a batch cannot be committed, or a kernel has a bug, the batch is
 and the state is read again from the database; nothing that was acknowledged is ever lost.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
-from api import journal
-from api.dispatch import Executed, execute, is_countable, quote
+from api import journal, rows
+from api.dispatch import Executed, execute, is_countable, is_fillable, quote
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
-from api.memory import Memory
 from api.recovery import load_memory
-from api.store import Store, append, as_rows, rows_that_differ, upsert
-from api.tables import ACCOUNTS, MINUTES, ORACLES, SAMPLES, SETTINGS, SHAPES, STATE, TOKENS
-from vaults.commands import Command, Open, Outcome
+from api.store import Store, append, as_rows, delete, put, rows_that_differ, upsert
+from api.tables import (
+    ACCOUNTS,
+    ENTRIES,
+    JOURNAL,
+    MINUTES,
+    ORACLES,
+    REFERENCES,
+    SETTINGS,
+    SHAPES,
+    STATE,
+    TOKENS,
+    WAITING,
+    WITHDRAWALS,
+)
+from vaults.commands import Close, Command, Open
 from vaults.state import words_in_use
 from vaults.trade import QuotedOpening
 
@@ -30,6 +42,13 @@ KEY_LENGTH_MAX = 255
 
 class KeyConflictError(Exception):
     """An idempotency key was used again, for another command."""
+
+
+class QueueError(ValueError):
+    """A close was to be carried out that is not the queued one of its number, or has to wait.
+
+    Nothing happened; a queued one is still queued, and its key is free.
+    """
 
 
 class BatchLostError(Exception):
@@ -66,11 +85,12 @@ class Exchange:
         self._is_current = True
 
     def _start_batch(self) -> None:
-        self._batch: dict[str, Record] = {}
+        self._batch: dict[str, tuple[Command, Executed]] = {}
         self._touched: set[str] = set()
-        self._samples: list[dict[str, Any]] = []
+        self._samples: dict[Table, list[dict[str, Any]]] = {}
         self._notes: dict[str, str] = {}
         self._names_saved = len(self.memory.names)
+        self._queue_saved = set(self.memory.queue)
 
     @property
     def journal_length(self) -> int:
@@ -86,6 +106,7 @@ class Exchange:
         Raises:
             MalformedCommandError: It is nothing the journal can hold.
             KeyConflictError: The key was used for another command.
+            QueueError: It is to carry out a queued close that is none, or has to wait.
             QuarantinedError: A kernel failed on this command; the running batch is lost.
         """
         if not self._is_current:
@@ -97,21 +118,62 @@ class Exchange:
             raise MalformedCommandError(f"{key!r} is not an idempotency key")
         if key in self._quarantine:
             raise QuarantinedError(key)
-        known = self._answer_of(key, command)
+        known = self.recall(key)
         if known is not None:
-            return Executed(known, {}, ())
+            return _repeated(known, command)
+        if isinstance(command, Close) and command.order:
+            self._claim_waiting(command)
+        sequence = self._sequence + 1
         try:
-            executed = execute(self.memory, command)
-            sequence = self._sequence + 1
-            record = make_record(self._digest, sequence, key, command, *executed)
+            done = execute(self.memory, command, sequence)
+            record = make_record(self._digest, sequence, key, command, *done)
         except Exception as error:
             self._quarantine.add(key)
             self._drop_batch()
             raise QuarantinedError(key) from error
         self._sequence, self._digest = sequence, record.digest
-        self._batch[key] = record
-        self._touched.update(executed.moves)
+        executed = Executed(*done, record)
+        self._batch[key] = command, executed
+        self._touched.update(done.moves)
         return executed
+
+    def recall(self, key: str) -> Record | None:
+        """Return the record an idempotency key has, whether it is committed yet or not."""
+        if key in self._batch:
+            return self._batch[key][1].record
+        return self.store.record_of(key) if key in self._keys else None
+
+    def waiting(self, underlying: str, now_ms: int | None = None) -> list[Close]:
+        """Return the queued closes that can be carried out now, in order of arrival.
+
+        They are to be executed after each tick, before anything else, under keys of their own
+        ("fill/" and the number): whoever came first is filled first.
+
+        Args:
+            underlying: Name of what was ticked.
+            now_ms: When they are carried out; that of the tick if not given.
+
+        Raises:
+            ValueError: There is no such underlying.
+        """
+        if not self._is_current:
+            self._reload()
+        slot, found = self.memory.underlyings.index(underlying), []
+        for waiting in self.memory.queue.values():
+            if waiting.underlying == slot:
+                clock_ms = int(self.memory.tokens[waiting.command.token].state.pool[0].now_ms)
+                at_ms = max(clock_ms, waiting.command.now_ms) if now_ms is None else now_ms
+                if is_fillable(self.memory, waiting, at_ms):
+                    found.append(replace(waiting.command, now_ms=at_ms))
+        return found
+
+    def _claim_waiting(self, command: Close) -> None:
+        """Check that a close is the queued one of its number and need not wait any more."""
+        waiting = self.memory.queue.get(command.order)
+        if waiting is None or replace(waiting.command, now_ms=command.now_ms) != command:
+            raise QueueError(f"{command!r} is not what waits under its number")
+        if not is_fillable(self.memory, waiting, command.now_ms):
+            raise QueueError(f"{command!r} has to wait")
 
     def quote(self, order: Open) -> QuotedOpening:
         """Return what an order would cost and do now, every component of it; nothing changes.
@@ -136,24 +198,13 @@ class Exchange:
         """Whether the running batch should be committed before more commands are taken."""
         return len(self._batch) >= BATCH_MAX
 
-    def _answer_of(self, key: str, command: Command) -> Outcome | None:
-        """Return the answer this key had before, if it was used for the same command."""
-        record = self._batch.get(key)
-        if record is None and key in self._keys:
-            record = self.store.record_of(key)
-        if record is None:
-            return None
-        if not journal.is_same_request(record, command):
-            raise KeyConflictError(key)
-        return journal.read_outcome(record.outcome)
-
     def note(self, name: str, value: str) -> None:
         """Keep a setting, committed with the running batch."""
         self._notes[name] = value
 
-    def sample(self, row: dict[str, Any]) -> None:
-        """Keep an hourly reading, committed with the running batch."""
-        self._samples.append(row)
+    def sample(self, table: Table, row: dict[str, Any]) -> None:
+        """Keep a reading in a table of those, committed with the running batch."""
+        self._samples.setdefault(table, []).append(row)
 
     def commit(self) -> None:
         """Make the running batch durable, in one transaction.
@@ -172,9 +223,13 @@ class Exchange:
         saved: dict[str, dict[str, Any]] = {}
         try:
             with self.store.transaction() as connection:
-                append(connection, list(self._batch.values()))
-                self._save_state(connection, saved)
-                upsert(connection, SAMPLES, self._samples)
+                self._save_journal(connection)
+                self._save_accounts(connection)
+                self._save_market(connection)
+                self._save_bookings(connection)
+                self._save_states(connection, saved)
+                for table, samples in self._samples.items():
+                    upsert(connection, table, samples)
                 notes = ({"name": name, "value": value} for name, value in self._notes.items())
                 upsert(connection, SETTINGS, notes)
         except Exception as error:
@@ -188,53 +243,47 @@ class Exchange:
         self._keys.update(self._batch)
         self._start_batch()
 
-    def _save_state(self, connection: Connection, saved: dict[str, dict[str, Any]]) -> None:
-        """Write every row the batch has changed; `saved` receives what was written."""
-        memory = self.memory
-        names = memory.names[self._names_saved :]
-        upsert(
-            connection,
-            ACCOUNTS,
-            (
-                {"account_id": self._names_saved + place, "name": name}
-                for place, name in enumerate(names)
-            ),
-        )
-        upsert(connection, ORACLES, _oracle_rows(memory))
-        upsert(connection, MINUTES, _minute_rows(memory))
-        upsert(connection, SHAPES, _shape_rows(memory))
+    def _save_journal(self, connection: Connection) -> None:
+        """Write the records of the batch, and the topics they are found by."""
+        batch = self._batch.values()
+        append(connection, JOURNAL, (executed.record for _, executed in batch))
+        append(connection, ENTRIES, rows.entry_rows(self.memory, batch))
+
+    def _save_accounts(self, connection: Connection) -> None:
+        """Write the names of new accounts."""
+        first = self._names_saved
+        names = enumerate(self.memory.names[first:], first)
+        upsert(connection, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
+
+    def _save_market(self, connection: Connection) -> None:
+        """Write what all tokens share."""
+        upsert(connection, ORACLES, rows.oracle_rows(self.memory))
+        upsert(connection, MINUTES, rows.minute_rows(self.memory))
+        upsert(connection, SHAPES, rows.shape_rows(self.memory))
+
+    def _save_bookings(self, connection: Connection) -> None:
+        """Write what the batch did beyond the states of tokens."""
+        batch, queue = self._batch.values(), self.memory.queue
+        upsert(connection, TOKENS, rows.token_rows(self.memory, batch))
+        upsert(connection, REFERENCES, rows.reference_rows(self.memory, batch))
+        upsert(connection, WITHDRAWALS, rows.withdrawal_rows(self.memory, batch))
+        added = rows.waiting_rows(self.memory, queue.keys() - self._queue_saved)
+        upsert(connection, WAITING, added)
+        delete(connection, WAITING, self._queue_saved - queue.keys())
+
+    def _save_states(self, connection: Connection, saved: dict[str, dict[str, Any]]) -> None:
+        """Write every row of a state the batch has changed; `saved` receives what was written."""
         for name in sorted(self._touched):
-            token = memory.tokens[name]
-            before = self._saved.get(name, {})
-            if not before:
-                listing = journal.listing_bytes(token.listing)
-                number = list(memory.tokens).index(name)
-                row = {"number": number, "token": name, "listing": listing}
-                upsert(connection, TOKENS, [row])
+            state, before = self.memory.tokens[name].state, self._saved.get(name, {})
             for part, table in STATE.items():
-                words = words_in_use(token.state, part)
+                words = words_in_use(state, part)
                 slots = rows_that_differ(words, before.get(part))
-                upsert(connection, table, as_rows(name, table, words, slots))
+                put(connection, table, as_rows(name, words, slots))
                 saved.setdefault(name, {})[part] = words.copy()
 
 
-def _oracle_rows(memory: Memory) -> Iterator[dict[str, Any]]:
-    for slot in range(len(memory.underlyings)):
-        oracle = memory.market.oracle[slot]
-        yield {"slot": slot, **dict(zip(oracle.dtype.names, oracle.item(), strict=True))}
-
-
-def _shape_rows(memory: Memory) -> Iterator[dict[str, Any]]:
-    for place, shapes in enumerate((memory.market.shapes, memory.market.published)):
-        for underlying in range(len(memory.underlyings)):
-            row = shapes[underlying]
-            named = dict(zip(row.dtype.names, row.item(), strict=True))
-            yield {"underlying": underlying, "slot": place, **named}
-
-
-def _minute_rows(memory: Memory) -> Iterator[dict[str, Any]]:
-    for underlying in range(len(memory.underlyings)):
-        for slot, words in enumerate(memory.market.minutes[underlying].tolist()):
-            if words[3]:
-                named = zip(("minute", "low", "high", "last", "vol_e9"), words, strict=True)
-                yield {"underlying": underlying, "slot": slot, **dict(named)}
+def _repeated(record: Record, command: Command) -> Executed:
+    """Return the answer a key had before, if it was used for the same command."""
+    if not journal.is_same_request(record, command):
+        raise KeyConflictError(record.key)
+    return Executed(journal.read_outcome(record.outcome), {}, (), record)

@@ -7,7 +7,6 @@ cannot be changed or lost unnoticed.
 """
 
 import hashlib
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -18,10 +17,12 @@ from vaults import commands
 from vaults.commands import Command, Outcome
 from vaults.state import MOVE_WIDTH
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 """Changes whenever the same inputs would be decided differently."""
 
 FIRST_DIGEST = bytes(32)
+_WHEN_TAKEN = frozenset({"now_ms", "fill_after_ms"})
+"""What of a command says when it was taken, and not what was asked."""
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -33,6 +34,9 @@ _KINDS: dict[str, type[Any]] = {
         commands.Debit,
         commands.Open,
         commands.Close,
+        commands.SetSelfFunding,
+        commands.Pause,
+        commands.Resume,
         commands.Tick,
         commands.Restart,
         commands.PublishSurface,
@@ -130,7 +134,9 @@ def is_same_request(record: Record, command: Command) -> bool:
     """Whether a record holds this command; when it was taken does not count."""
     if record.kind != type(command).__name__:
         return False
-    return replace(read_command(record), now_ms=0) == replace(command, now_ms=0)
+    before = read_command(record)
+    asked = (name for name in type(command).__slots__ if name not in _WHEN_TAKEN)
+    return all(getattr(before, name) == getattr(command, name) for name in asked)
 
 
 def listing_bytes(listing: commands.ListToken) -> bytes:
@@ -142,6 +148,17 @@ def read_command(record: Record) -> Command:
     """Return the command of a record."""
     command: Command = _DECODERS[record.kind].decode(record.command)
     return command
+
+
+def close_bytes(command: commands.Close) -> bytes:
+    """Return a queued close as the table of those keeps it."""
+    return _encode(command)
+
+
+def read_close(command: bytes) -> commands.Close:
+    """Return a queued close."""
+    close: commands.Close = _DECODERS["Close"].decode(command)
+    return close
 
 
 def read_outcome(outcome: bytes) -> Outcome:

@@ -1,12 +1,26 @@
 """The state of all tokens in memory, and how a journal record changes it."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amm.oracle import START_VOL, OracleRules, OracleVerdict, initial_state
 from amm.ssvi import DEFAULT_SURFACES, FLAT, Ssvi
-from vaults.commands import Command, Credit, ListToken, Outcome, PublishSurface, Tick
+from vaults.closing import find_own_position
+from vaults.commands import (
+    Close,
+    Command,
+    Credit,
+    Debit,
+    ListToken,
+    Outcome,
+    Pause,
+    PublishSurface,
+    Resume,
+    Tick,
+    Withdraw,
+)
 from vaults.invariants import states_are_equal
 from vaults.ledger import replay_moves
 from vaults.market import (
@@ -45,8 +59,38 @@ class Token(NamedTuple):
     slots: dict[int, int]
 
 
+class Withdrawal(NamedTuple):
+    """Tokens taken out of trading: until they leave custody, `completed_ms` is 0."""
+
+    token: str
+    account: str
+    amount: int
+    asked_ms: int
+    completed_ms: int = 0
+    reference: str = ""
+
+
+class Waiting(NamedTuple):
+    """A close that waits for a fresh index of its underlying, as it is to be carried out."""
+
+    underlying: int
+    command: Close
+
+
 class Memory:
-    """Everything the exchange knows."""
+    """Everything the exchange knows.
+
+    Attributes:
+        underlyings: Their names, in the order of the market's rows.
+        market: What all tokens share.
+        tokens: Every listed token by name, in the order of listing.
+        names: Accounts, by id.
+        account_ids: The id of each account.
+        queue: Closes that wait, by number, in order of arrival.
+        references: External references, each with the number of the record that used it.
+        withdrawals: All of them; the first has number 1.
+        paused: Tokens that take no openings.
+    """
 
     def __init__(self, underlyings: tuple[str, ...]) -> None:
         self.underlyings = underlyings
@@ -55,6 +99,10 @@ class Memory:
         self.tokens: dict[str, Token] = {}
         self.names: list[str] = []
         self.account_ids: dict[str, int] = {}
+        self.queue: dict[int, Waiting] = {}
+        self.references: dict[str, int] = {}
+        self.withdrawals: list[Withdrawal] = []
+        self.paused: set[str] = set()
 
     def slot_of(self, token: str, account: str) -> int:
         """Return an account's row in a token, NONE where it has none."""
@@ -128,14 +176,63 @@ class Memory:
         if account_id not in entered.slots:
             entered.slots[account_id] = len(entered.slots)
 
+    def book(self, sequence: int, command: Command, outcome: Outcome) -> None:
+        """Book what a command, the record of this number, did beyond the states of tokens."""
+        if isinstance(command, Close):
+            self._book_close(sequence, command, outcome)
+        elif outcome.code != Reject.NONE:
+            return
+        elif isinstance(command, Credit):
+            self.enter_account(command.token, command.account)
+            self._book_reference(command.reference, sequence)
+        elif isinstance(command, Withdraw):
+            asked = Withdrawal(command.token, command.account, command.amount, command.now_ms)
+            self.withdrawals.append(asked)
+        elif isinstance(command, Debit):
+            place, asked = command.withdrawal - 1, self.withdrawals[command.withdrawal - 1]
+            self.withdrawals[place] = asked._replace(
+                completed_ms=command.now_ms, reference=command.reference
+            )
+            self._book_reference(command.reference, sequence)
+        elif isinstance(command, Pause):
+            self.paused.add(command.token)
+        elif isinstance(command, Resume):
+            self.paused.discard(command.token)
+
+    def _book_reference(self, reference: str, sequence: int) -> None:
+        if reference:
+            self.references[reference] = sequence
+
+    def _book_close(self, sequence: int, command: Close, outcome: Outcome) -> None:
+        """Queue a close that has to wait; take one that was carried out, or refused, off."""
+        if command.order:
+            self.queue.pop(command.order, None)
+        elif outcome.queued:
+            state = self.tokens[command.token].state
+            account = self.slot_of(command.token, command.account)
+            position = state.positions[find_own_position(state, account, command.position_id)]
+            underlying = int(state.series[position.series].underlying)
+            self.queue[sequence] = Waiting(underlying, replace(command, order=sequence))
+
     def apply_record(
         self,
+        sequence: int,
         command: Command,
         outcome: Outcome,
         moves: dict[str, Any],
         oracle: tuple[int, ...],
     ) -> None:
         """Apply what a journal record produced; nothing is decided again."""
+        self._apply_moves(command, outcome, moves, oracle)
+        self.book(sequence, command, outcome)
+
+    def _apply_moves(
+        self,
+        command: Command,
+        outcome: Outcome,
+        moves: dict[str, Any],
+        oracle: tuple[int, ...],
+    ) -> None:
         if outcome.code != Reject.NONE:
             return
         if isinstance(command, ListToken):
@@ -150,8 +247,6 @@ class Memory:
             set_oracle(self.market, underlying, oracle)
         for name, rows in moves.items():
             replay_moves(self.make_room(name).state, rows)
-        if isinstance(command, Credit):
-            self.enter_account(command.token, command.account)
 
     def remark(self) -> None:
         """Recompute what is derived from marks, after the state was read or rebuilt."""
@@ -161,7 +256,17 @@ class Memory:
 
     def differences(self, other: "Memory") -> list[str]:
         """Return what is not equal in two memories, in words; empty where nothing differs."""
-        found = ["account names"] if self.names != other.names else []
+        found = [
+            words
+            for words, part in {
+                "account names": "names",
+                "queued closes": "queue",
+                "external references": "references",
+                "withdrawals": "withdrawals",
+                "paused tokens": "paused",
+            }.items()
+            if getattr(self, part) != getattr(other, part)
+        ]
         found += [
             f"market {part}"
             for part in ("oracle", "minutes", "shapes", "published")

@@ -1,13 +1,37 @@
 """Reading a state back: from its rows, or by applying the journal; the two must agree."""
 
+from collections.abc import Generator
+from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
 
-from api.journal import FIRST_DIGEST, digest_of, read_command, read_moves, read_oracle, read_outcome
-from api.memory import Memory, Token
+from api.history import topics_of
+from api.journal import (
+    FIRST_DIGEST,
+    Record,
+    digest_of,
+    read_close,
+    read_command,
+    read_moves,
+    read_oracle,
+    read_outcome,
+)
+from api.memory import Memory, Token, Waiting, Withdrawal
 from api.store import Store
-from api.tables import ACCOUNTS, MINUTES, ORACLES, SHAPES, STATE, TOKENS
+from api.tables import (
+    ACCOUNTS,
+    MINUTES,
+    ORACLES,
+    REFERENCES,
+    SHAPES,
+    STATE,
+    TOKENS,
+    WAITING,
+    WITHDRAWALS,
+)
 from vaults.commands import ListToken
 from vaults.market import refresh_window
 from vaults.moves import FLOWS
@@ -28,15 +52,26 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
         rows[underlying] = tuple(words)
     for slot in range(len(underlyings)):
         refresh_window(memory.market, slot)
+    for number, underlying, command in store.rows(WAITING):
+        memory.queue[number] = Waiting(underlying, read_close(command))
+    memory.references = {row.reference: row.sequence for row in store.rows(REFERENCES)}
+    memory.withdrawals = [Withdrawal(*row[1:]) for row in store.rows(WITHDRAWALS)]
+    _load_tokens(store, memory)
+    memory.remark()
+    return memory
+
+
+def _load_tokens(store: Store, memory: Memory) -> None:
+    """Fill in every token: how it is listed, its rules and its state."""
     states = _load_states(store)
-    for _, token, listing in store.rows(TOKENS):
+    for _, token, listing, is_paused in store.rows(TOKENS):
         command = msgspec.msgpack.decode(listing, type=ListToken)
         state = states[token]
         in_use = state.accounts[: state.pool[0].account_count]
         slots = {int(row.account_id): slot for slot, row in enumerate(in_use)}
         memory.tokens[token] = Token(command, memory.rules_of(command), state, slots)
-    memory.remark()
-    return memory
+        if is_paused:
+            memory.paused.add(token)
 
 
 def _load_states(store: Store) -> dict[str, State]:
@@ -69,19 +104,36 @@ def check_database(store: Store, underlyings: tuple[str, ...] = ("BTC", "ETH")) 
 
     The chain of digests is followed on the way: a changed, missing or reordered record is named.
     """
-    rebuilt = Memory(underlyings)
-    faults: list[str] = []
+    rebuilt, history = Memory(underlyings), ""
     previous, expected = FIRST_DIGEST, 1
-    for record in store.journal():
-        if record.sequence != expected:
-            faults.append(f"record {expected} is missing")
-            break
-        if digest_of(previous, record) != record.digest:
-            faults.append(f"record {record.sequence} does not match its digest")
-            break
-        command, outcome = read_command(record), read_outcome(record.outcome)
-        rebuilt.apply_record(command, outcome, read_moves(record), read_oracle(record))
-        previous, expected = record.digest, expected + 1
-    if not faults:
-        faults = rebuilt.differences(load_memory(store, underlyings))
-    return Checked(expected - 1, len(rebuilt.tokens), faults)
+    with closing(store.journal()) as journal, closing(_topics_by_record(store)) as stored:
+        for record in journal:
+            fault = ""
+            if record.sequence != expected:
+                fault = f"record {expected} is missing"
+            elif digest_of(previous, record) != record.digest:
+                fault = f"record {expected} does not match its digest"
+            if fault:
+                return Checked(expected - 1, len(rebuilt.tokens), [fault])
+            topics = _apply(rebuilt, record)
+            if topics and not history and next(stored, None) != (expected, topics):
+                history = f"history at record {expected} or before"
+            previous, expected = record.digest, expected + 1
+        if not history and next(stored, None) is not None:
+            history = "history after the last record"
+    faults = rebuilt.differences(load_memory(store, underlyings))
+    return Checked(expected - 1, len(rebuilt.tokens), [history, *faults] if history else faults)
+
+
+def _topics_by_record(store: Store) -> Generator[tuple[int, set[str]]]:
+    """Yield the numbers of records that have topics, in order, with all of these."""
+    with closing(store.entries()) as entries:
+        for sequence, rows in groupby(entries, key=itemgetter(1)):
+            yield sequence, {topic for topic, _ in rows}
+
+
+def _apply(memory: Memory, record: Record) -> set[str]:
+    """Apply a record; return the topics it belongs to."""
+    command, outcome, moves = read_command(record), read_outcome(record.outcome), read_moves(record)
+    memory.apply_record(record.sequence, command, outcome, moves, read_oracle(record))
+    return topics_of(memory, command, outcome, moves)

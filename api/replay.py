@@ -18,7 +18,7 @@ from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from api.dispatch import Executed
 from api.exchange import Exchange
 from api.store import upsert
-from api.tables import SETTINGS
+from api.tables import SAMPLES, SETTINGS
 from sims import flows
 from sims.flows import FlowRules, View
 from sims.markets.path import PricePath
@@ -165,6 +165,9 @@ class Replay:
         now_ms = int(self.path.times_ms[row])
         for seen in self._observations(row, now_ms):
             self._do(seen, f"{now_ms}/{type(seen).__name__}/{seen.underlying}")
+            if isinstance(seen, Tick):
+                for close in self.exchange.waiting(seen.underlying):
+                    self._do(close, f"fill/{close.order}")
         for number, token in enumerate(self.plan.tokens):
             state = self.exchange.memory.tokens[token].state
             if now_ms >= state.pool[0].next_flush_ms:
@@ -177,7 +180,7 @@ class Replay:
             for place, command in enumerate(asked):
                 self._do(command, f"{now_ms}/{token}/{place}")
             if now_ms % HOUR_MS == 0:
-                self.exchange.sample(self._sample(token, now_ms))
+                self.exchange.sample(SAMPLES, self._sample(token, now_ms))
 
     def _observations(self, row: int, now_ms: int) -> Iterator[Tick | Restart | PublishSurface]:
         breaks = row > self.path.start and self.path.segment[row] != self.path.segment[row - 1]

@@ -204,7 +204,7 @@ def collect(replay: Replay) -> Result:
         if outcome.code:
             name = Reject(outcome.code).name
             result.refused[name] = result.refused.get(name, 0) + 1
-        elif isinstance(command, Open | Close):
+        elif isinstance(command, Open | Close) and not outcome.queued:
             result.opened += isinstance(command, Open)
             result.closed += isinstance(command, Close)
             result.notional += outcome.notional

@@ -2,32 +2,47 @@
 
 SQLite is opened without the driver's own transactions; every transaction begins with an explicit
 BEGIN IMMEDIATE. `synchronous=FULL` with a write-ahead log means that what was committed survives
-the machine. A lock beside the file keeps a second writer out.
+the machine, and that reading waits for no writing: it has connections of its own, from any thread.
+A lock beside the file keeps a second writer out.
 """
 
 import fcntl
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
+from sqlalchemy.dialects.sqlite import dialect, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.journal import Record
-from api.tables import JOURNAL, METADATA, SAMPLES, SETTINGS
+from api.tables import ENTRIES, JOURNAL, METADATA, SAMPLES, SERIES_SAMPLES, SETTINGS
 
 Words = npt.NDArray[np.int64]
+READERS_MAX = 64
+"""Threads that read history at once; more wait for each other."""
 
 
 class StoreError(Exception):
     """The database cannot be used; the message says why in one line."""
 
 
-def _open_engine(path: Path) -> Engine:
+def _writing_engine(path: Path) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
@@ -40,6 +55,19 @@ def _open_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _reading_engine(path: Path) -> Engine:
+    """Return an engine for any thread: each statement sees the last commit, and none can write."""
+    engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=READERS_MAX)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=1")
+        connection.execute("PRAGMA busy_timeout=5000")
 
     return engine
 
@@ -68,7 +96,8 @@ class Store:
         except OSError:
             self._lock.close()
             raise StoreError(f"{path} is in use by another process") from None
-        self._engine = _open_engine(self.path)
+        self._engine = _writing_engine(self.path)
+        self._reading = _reading_engine(self.path)
         try:
             self._claim_file(must_exist)
         except SQLAlchemyError as error:
@@ -95,6 +124,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database and let the next writer in."""
+        self._reading.dispose()
         self._engine.dispose()
         self._lock.close()
 
@@ -106,49 +136,81 @@ class Store:
 
     def setting(self, name: str) -> str | None:
         """Return a stored setting."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             query = select(SETTINGS.c.value).where(SETTINGS.c.name == name)
             return connection.execute(query).scalar_one_or_none()
 
     def rows(self, table: Table) -> list[Any]:
         """Return all rows of a table in the order of its key."""
-        with self._engine.connect() as connection:
-            return list(connection.execute(select(table).order_by(*table.primary_key)))
+        return self._all(select(table).order_by(*table.primary_key))
 
-    def samples(self, token: str) -> list[Any]:
-        """Return the hourly readings of a token in order of time."""
-        with self._engine.connect() as connection:
-            query = select(SAMPLES).where(SAMPLES.c.token == token).order_by(SAMPLES.c.now_ms)
+    def samples(self, token: str, since_ms: int = 0, limit: int | None = None) -> list[Any]:
+        """Return the hourly readings of a token from a time on, in order of time."""
+        return self._samples(SAMPLES, {"token": token}, since_ms, limit)
+
+    def series_samples(
+        self, token: str, slot: int, since_ms: int = 0, limit: int | None = None
+    ) -> list[Any]:
+        """Return the readings of a series, given by its row, from a time on, in order of time."""
+        return self._samples(SERIES_SAMPLES, {"token": token, "slot": slot}, since_ms, limit)
+
+    def _samples(
+        self, table: Table, keys: dict[str, Any], since_ms: int, limit: int | None
+    ) -> list[Any]:
+        query = select(table).filter_by(**keys).where(table.c.now_ms >= since_ms)
+        return self._all(query.order_by(table.c.now_ms).limit(limit))
+
+    def _all(self, query: Select[Any]) -> list[Any]:
+        with self._reading.connect() as connection:
             return list(connection.execute(query))
 
     def last_record(self) -> Record | None:
         """Return the newest record of the journal."""
-        with self._engine.connect() as connection:
-            query = select(JOURNAL).order_by(JOURNAL.c.sequence.desc()).limit(1)
-            row = connection.execute(query).one_or_none()
-            return None if row is None else Record(*row)
+        return self._one_record(select(JOURNAL).order_by(JOURNAL.c.sequence.desc()).limit(1))
 
     def record_of(self, key: str) -> Record | None:
         """Return the record with an idempotency key."""
-        with self._engine.connect() as connection:
-            row = connection.execute(select(JOURNAL).where(JOURNAL.c.key == key)).one_or_none()
-            return None if row is None else Record(*row)
+        return self._one_record(select(JOURNAL).where(JOURNAL.c.key == key))
+
+    def record(self, sequence: int) -> Record | None:
+        """Return the record of a number."""
+        return self._one_record(select(JOURNAL).where(JOURNAL.c.sequence == sequence))
+
+    def _one_record(self, query: Select[Any]) -> Record | None:
+        found = self._all(query)
+        return Record(*found[0]) if found else None
+
+    def records_on(self, topic: str, before: int | None, limit: int) -> list[Record]:
+        """Return the newest records of a topic before a number, the newest first."""
+        query = select(JOURNAL).join(ENTRIES, ENTRIES.c.sequence == JOURNAL.c.sequence)
+        query = query.where(ENTRIES.c.topic == topic)
+        if before is not None:
+            query = query.where(ENTRIES.c.sequence < before)
+        found = self._all(query.order_by(ENTRIES.c.sequence.desc()).limit(limit))
+        return [Record(*row) for row in found]
+
+    def entries(self, batch: int = 2_000) -> Generator[tuple[str, int]]:
+        """Yield every topic and number of history in the order of the numbers."""
+        with self._reading.connect() as connection:
+            query = select(ENTRIES).order_by(ENTRIES.c.sequence)
+            for row in connection.execution_options(yield_per=batch).execute(query):
+                yield row.topic, row.sequence
 
     def keys(self) -> set[str]:
         """Return every idempotency key used so far."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return set(connection.execute(select(JOURNAL.c.key)).scalars())
 
-    def journal(self, batch: int = 2_000) -> Iterator[Record]:
+    def journal(self, batch: int = 2_000) -> Generator[Record]:
         """Yield every record in order, reading a batch at a time."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             query = select(JOURNAL).order_by(JOURNAL.c.sequence)
             for row in connection.execution_options(yield_per=batch).execute(query):
                 yield Record(*row)
 
     def orders(self) -> Iterator[Record]:
         """Yield the records of everything that was asked by or for an account of a token."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             others = ("Tick", "Restart", "StartUnderlying", "PublishSurface")
             query = (
                 select(JOURNAL).where(JOURNAL.c.kind.not_in(others)).order_by(JOURNAL.c.sequence)
@@ -157,11 +219,9 @@ class Store:
                 yield Record(*row)
 
 
-def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows, replacing those with the same key."""
-    values = list(rows)
-    if not values:
-        return
+@cache
+def _upsert_text(table: Table) -> str:
+    """Return the statement that inserts or replaces rows given as tuples of all columns."""
     statement = insert(table)
     keys = list(table.primary_key.columns)
     changed = {
@@ -169,13 +229,41 @@ def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]])
         for column in table.columns
         if not column.primary_key
     }
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
+    full = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return str(full.compile(dialect=dialect()))
 
 
-def append(connection: Connection, records: list[Record]) -> None:
-    """Append records to the journal; a sequence or key that exists is an error."""
-    if records:
-        connection.execute(JOURNAL.insert(), [record._asdict() for record in records])
+@cache
+def _insert_text(table: Table) -> str:
+    return str(table.insert().compile(dialect=dialect()))
+
+
+def put(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows, given as tuples of all columns, replacing those with the same key."""
+    values = list(rows)
+    if values:
+        connection.exec_driver_sql(_upsert_text(table), values)
+
+
+def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert rows, given by the names of columns, replacing those with the same key."""
+    names = [column.name for column in table.columns]
+    put(connection, table, (tuple(row[name] for name in names) for row in rows))
+
+
+def delete(connection: Connection, table: Table, keys: Iterable[int]) -> None:
+    """Delete the rows with these keys."""
+    key, *_ = table.primary_key.columns
+    gone = [{"gone": each} for each in keys]
+    if gone:
+        connection.execute(table.delete().where(key == bindparam("gone")), gone)
+
+
+def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows, given as tuples of all columns; a key that exists is an error."""
+    values = list(rows)
+    if values:
+        connection.exec_driver_sql(_insert_text(table), values)
 
 
 def rows_that_differ(words: Words, saved: Words | None) -> list[int]:
@@ -187,10 +275,7 @@ def rows_that_differ(words: Words, saved: Words | None) -> list[int]:
     return [*differs.tolist(), *range(known, len(words))]
 
 
-def as_rows(
-    token: str, table: Table, words: Words, slots: Iterable[int]
-) -> Iterator[dict[str, Any]]:
-    """Yield rows of a state array, given as words, as the table wants them."""
-    names = [column.name for column in table.columns if not column.primary_key]
+def as_rows(token: str, words: Words, slots: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of a state array, given as words, as its table wants them."""
     for slot in slots:
-        yield {"token": token, "slot": slot, **dict(zip(names, words[slot].tolist(), strict=True))}
+        yield (token, slot, *words[slot].tolist())

@@ -58,6 +58,15 @@ JOURNAL = Table(
 )
 """Every command with its inputs, its answer and every integer it produced; only appended to."""
 
+ENTRIES = Table(
+    "entry",
+    METADATA,
+    Column("topic", Text, primary_key=True),
+    Column("sequence", Word, primary_key=True, autoincrement=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Which records of the journal belong to a topic; see `api.history`."""
 SETTINGS = Table(
     "setting",
     METADATA,
@@ -71,6 +80,7 @@ TOKENS = Table(
     Column("number", Word, primary_key=True, autoincrement=False),
     Column("token", Text, nullable=False, unique=True),
     Column("listing", LargeBinary, nullable=False),
+    Column("is_paused", Word, nullable=False),
     sqlite_strict=True,
 )
 ACCOUNTS = Table(
@@ -78,6 +88,36 @@ ACCOUNTS = Table(
     METADATA,
     Column("account_id", Word, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
+    sqlite_strict=True,
+)
+WAITING = Table(
+    "waiting",
+    METADATA,
+    Column("number", Word, primary_key=True, autoincrement=False),
+    Column("underlying", Word, nullable=False),
+    Column("command", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+"""Closes that wait for a fresh index, by the sequence of the record that queued them."""
+REFERENCES = Table(
+    "reference",
+    METADATA,
+    Column("reference", Text, primary_key=True),
+    Column("sequence", Word, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""External references, each with the sequence of the record that used it."""
+WITHDRAWALS = Table(
+    "withdrawal",
+    METADATA,
+    Column("number", Word, primary_key=True, autoincrement=False),
+    Column("token", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("amount", Word, nullable=False),
+    Column("asked_ms", Word, nullable=False),
+    Column("completed_ms", Word, nullable=False),
+    Column("reference", Text, nullable=False),
     sqlite_strict=True,
 )
 ORACLES = _table("oracle", {"slot": Word}, OracleState._fields)
@@ -103,3 +143,9 @@ SAMPLES = _table(
     ("nav", "main_shares", "locked", "backing", "insurance", "buyers", "costs", "credited"),
 )
 """Hourly readings of each token, for histories and pictures."""
+SERIES_SAMPLES = _table(
+    "series_sample",
+    {"token": Text, "slot": Word, "now_ms": Word},
+    ("value_e15", "premium_rate_e15", "index_e8", "vol_e9", "open_notional"),
+)
+"""Readings of each series at the mark."""

@@ -17,14 +17,15 @@ Amount = Annotated[
         max_length=64,
         description="Decimal number without sign or exponent, at most 8 decimals.",
         examples=["10", "0.25"],
-        extra_json_schema={"pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?$"},
+        # Only documented: `parse_amount` says better what is wrong.
+        extra_json_schema={"extra": {"pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?$"}},
     ),
 ]
 """An amount a caller gives; `amm.units.parse_amount` says what is wrong with one."""
 Decimal = Annotated[str, Meta(description="Decimal number; may carry a minus sign.")]
 """A number the exchange gives."""
 Millis = Annotated[int, Meta(description="Milliseconds since 1970 UTC.")]
-Instant = Annotated[int, Meta(ge=0, le=7_258_118_400_000, description="Milliseconds UTC.")]
+Instant = Annotated[int, Meta(ge=1, le=7_258_118_400_000, description="Milliseconds UTC.")]
 """A time a caller gives, up to the year 2200."""
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$", max_length=64)]
 """An account, a reference or a label of the caller's."""
@@ -87,6 +88,20 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 
 
 # -- public
+
+
+class ProblemCode(Given):
+    """A code a problem can have."""
+
+    code: str
+    status: int
+    title: str
+
+
+class Health(Given):
+    """That all is well."""
+
+    status: Literal["ok"]
 
 
 class Time(Given):
@@ -783,6 +798,13 @@ class TokenRequest(Asked):
     """One token."""
 
     token: TokenName
+
+
+class UnderlyingRequest(Asked):
+    """How volatile an underlying has been, per sqrt(year): where its vol estimator starts."""
+
+    symbol: Symbol
+    vol: Amount
 
 
 class PriceRequest(Asked):

@@ -1,5 +1,7 @@
 """What ends a position, or a part of it: a sale, a release for its own premium, a cash-out."""
 
+from typing import NamedTuple
+
 from amm.kernel import kernel
 from amm.quote import UnitQuote, quote_close, quote_unit
 from amm.units import (
@@ -17,12 +19,12 @@ from vaults.premium import (
     allot,
     settle_seller,
 )
-from vaults.rejects import Reject, accepted
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import (
     Rules,
+    check_fresh,
     index_of,
     index_quality,
-    mark_is_fresh,
     quote_rules,
 )
 from vaults.smile import sell_surface
@@ -47,10 +49,10 @@ _CLOSE = Flow.CLOSE.value
 _CASH_OUT = Flow.CASH_OUT.value
 _FEE = Flow.FEE.value
 _IMPACT_REFUNDED = Flow.IMPACT_REFUNDED.value
+_NONE = Reject.NONE.value
 _ACCOUNT_UNKNOWN = Reject.ACCOUNT_UNKNOWN.value
 _POSITION_UNKNOWN = Reject.POSITION_UNKNOWN.value
 _AMOUNT_NOT_POSITIVE = Reject.AMOUNT_NOT_POSITIVE.value
-_MARK_STALE = Reject.MARK_STALE.value
 _SIZE_EXCEEDS_POSITION = Reject.SIZE_EXCEEDS_POSITION.value
 _PRICE_LIMIT = Reject.PRICE_LIMIT.value
 
@@ -129,6 +131,51 @@ def release(
 
 
 @kernel
+def find_own_position(state: State, account: int, position_id: int) -> int:
+    """Return the row of an account's position, NONE where it has no such position."""
+    slot = int(state.accounts[account].first_position)
+    while slot != NONE and state.positions[slot].position_id != position_id:
+        slot = int(state.positions[slot].next_in_account)
+    return slot
+
+
+class Sale(NamedTuple):
+    """A sale that nothing but its price may speak against: the position's row, and how much."""
+
+    refusal: Refusal
+    slot: int
+    notional: int
+
+
+@kernel
+def check_sale(
+    state: State,
+    rules: Rules,
+    market: Market,
+    account: int,
+    position_id: int,
+    notional: int,
+    fill_after_ms: int,
+    now_ms: int,
+) -> Sale:
+    """Check what can be said of a sale before it is priced; the index comes last."""
+    if account == NONE:
+        return Sale(Refusal(_ACCOUNT_UNKNOWN, 0, 0), NONE, 0)
+    slot = find_own_position(state, account, position_id)
+    if slot == NONE:
+        return Sale(Refusal(_POSITION_UNKNOWN, 0, position_id), NONE, 0)
+    if notional <= 0:
+        return Sale(Refusal(_AMOUNT_NOT_POSITIVE, 1, notional), NONE, 0)
+    held = int(state.positions[slot].notional)
+    if notional > held:
+        return Sale(Refusal(_SIZE_EXCEEDS_POSITION, held, notional), NONE, 0)
+    if held - notional < rules.parameters[0].notional_min:
+        notional = held
+    underlying = state.series[state.positions[slot].series].underlying
+    return Sale(check_fresh(market, underlying, fill_after_ms, now_ms), slot, notional)
+
+
+@kernel
 def close_position(
     state: State,
     rules: Rules,
@@ -137,38 +184,28 @@ def close_position(
     position_id: int,
     notional: int,
     min_total: int,
+    fill_after_ms: int,
     now_ms: int,
 ) -> Fill:
     """Sell notional of an own position for at least `min_total`, all costs deducted.
 
-    A remnant below the minimum notional is closed with it.
+    On an index published at `fill_after_ms` or later: what is refused for its index alone may be
+    carried out at a later one. A remnant below the minimum notional is closed with it.
     """
-    if account == NONE:
-        return refused(_ACCOUNT_UNKNOWN, 0, 0)
-    slot = int(state.accounts[account].first_position)
-    while slot != NONE and state.positions[slot].position_id != position_id:
-        slot = int(state.positions[slot].next_in_account)
-    if slot == NONE:
-        return refused(_POSITION_UNKNOWN, 0, position_id)
-    if notional <= 0:
-        return refused(_AMOUNT_NOT_POSITIVE, 1, notional)
-    position = state.positions[slot]
-    underlying = state.series[position.series].underlying
-    if not mark_is_fresh(market, underlying, now_ms):
-        return refused(_MARK_STALE, market.oracle[underlying].index_ms, now_ms)
-    held = int(position.notional)
-    if notional > held:
-        return refused(_SIZE_EXCEEDS_POSITION, held, notional)
-    if held - notional < rules.parameters[0].notional_min:
-        notional = held
+    sale = check_sale(state, rules, market, account, position_id, notional, fill_after_ms, now_ms)
+    if sale.refusal.code != _NONE:
+        return Fill(sale.refusal, 0, 0, 0, 0, 0)
+    slot, notional = sale.slot, sale.notional
     closing = price_closing(state, rules, market, slot, notional, now_ms)
     if closing.gross - closing.fee < min_total:
         return refused(_PRICE_LIMIT, min_total, closing.gross - closing.fee)
+    series = state.series[state.positions[slot].series]
+    index_e8 = int(market.oracle[series.underlying].index_e8)
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     release(state, rules, slot, notional, closing, now_ms)
     allot(state, account)
     amount = closing.gross - closing.fee
-    return Fill(accepted(), position_id, notional, amount, closing.fee)
+    return Fill(accepted(), position_id, notional, amount, closing.fee, index_e8)
 
 
 @kernel

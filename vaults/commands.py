@@ -35,17 +35,21 @@ class StartUnderlying:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Book a confirmed external deposit; an account exists from its first one on."""
+    """Book a confirmed external deposit; an account exists from its first one on.
+
+    Where it has an external reference, nothing else on the exchange may have the same.
+    """
 
     token: str
     account: str
     amount: int
     now_ms: int
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take free balance out of trading, to be paid out."""
+    """Take free balance out of trading, to be paid out; the answer is the withdrawal's number."""
 
     token: str
     account: str
@@ -55,16 +59,23 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Book that withdrawn tokens have left custody."""
+    """Book that the tokens of a withdrawal have left custody, under an external reference."""
 
     token: str
-    amount: int
+    withdrawal: int
     now_ms: int
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Buy notional of a series for at most `limit_total`."""
+    """Buy notional of a series for at most `limit_total`.
+
+    Attributes:
+        client_id: Whatever the buyer calls it; the rules do not read it.
+        expires_ms: Refused when taken later than this; 0 never expires.
+        fill_after_ms: Refused on an index published before this; 0 takes the one in force.
+    """
 
     token: str
     account: str
@@ -75,11 +86,19 @@ class Open:
     limit_total: int
     now_ms: int
     self_funding: bool = False
+    client_id: str = ""
+    expires_ms: int = 0
+    fill_after_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Sell notional of an own position for at least `min_total`."""
+    """Sell notional of an own position for at least `min_total`.
+
+    Where its index is not fresh, or older than `fill_after_ms`, it is queued and carried out at
+    the first that is, in order of arrival: by the same command with `order`, the queued one's
+    number.
+    """
 
     token: str
     account: str
@@ -87,6 +106,37 @@ class Close:
     notional: int
     now_ms: int
     min_total: int = 0
+    client_id: str = ""
+    expires_ms: int = 0
+    fill_after_ms: int = 0
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetSelfFunding:
+    """Say whether a position of one's own shall pay its premium by selling parts of itself."""
+
+    token: str
+    account: str
+    position_id: int
+    self_funding: bool
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Take no more openings in a token; whoever wants to leave can."""
+
+    token: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take openings in a token again."""
+
+    token: str
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +222,9 @@ Command = (
     | Debit
     | Open
     | Close
+    | SetSelfFunding
+    | Pause
+    | Resume
     | Tick
     | Restart
     | PublishSurface
@@ -191,13 +244,16 @@ class Outcome:
         limit: What would have been allowed.
         actual: What it was.
         verdict: For a tick, the `OracleVerdict` of its observation.
-        row: Position id or request number, where there is one; -1 otherwise.
+        row: Position id, request or withdrawal number, where there is one; -1 otherwise.
         notional: Traded notional.
-        amount: Paid by a buyer, received by a seller.
+        amount: Paid by a buyer, received by a seller, left with a withdrawal.
         fee: The protocol's part of it.
         done: For a flush, whether it was done and not postponed.
         nav: For a flush, NAV at mid it priced with, and after it, at the same marks.
         shares: Main shares that belong to them.
+        queued: For a close, whether it waits for a fresh index and nothing has moved.
+        index_e8: Index a trade was done at.
+        series: For a close, the row of the position's series; -1 where there is no position.
     """
 
     code: int = 0
@@ -211,3 +267,6 @@ class Outcome:
     done: bool = True
     nav: tuple[int, int] = (0, 0)
     shares: tuple[int, int] = (0, 0)
+    queued: bool = False
+    index_e8: int = 0
+    series: int = -1

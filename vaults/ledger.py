@@ -40,6 +40,7 @@ _ADVANCE = Move.ADVANCE.value
 _COUNT = Move.COUNT.value
 _CLOCK = Move.CLOCK.value
 _CUTOFF = Move.CUTOFF.value
+_FUNDING = Move.FUNDING.value
 
 
 @kernel
@@ -87,6 +88,8 @@ def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> No
         new_account(state, a)
     elif kind == _SERIES:
         new_series(state, a, b, c, d, e)
+    elif kind == _FUNDING:
+        state.positions[a].self_funding = b
     elif kind == _CUTOFF:
         state.pool[0].cutoff_ms = a
     else:

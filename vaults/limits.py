@@ -18,7 +18,7 @@ from vaults.premium import (
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import (
     Rules,
-    mark_is_fresh,
+    check_fresh,
 )
 from vaults.state import NONE, State
 from vaults.trade import Opening
@@ -26,10 +26,10 @@ from vaults.valuation import (
     base_stress,
 )
 
+_NONE = Reject.NONE.value
 _UNDERLYING_UNKNOWN = Reject.UNDERLYING_UNKNOWN.value
 _AMOUNT_NOT_POSITIVE = Reject.AMOUNT_NOT_POSITIVE.value
 _AMOUNT_TOO_LARGE = Reject.AMOUNT_TOO_LARGE.value
-_MARK_STALE = Reject.MARK_STALE.value
 _STRIKE_OFF_LADDER = Reject.STRIKE_OFF_LADDER.value
 _STRIKE_WINDOW = Reject.STRIKE_WINDOW.value
 _NOTIONAL_MIN = Reject.NOTIONAL_MIN.value
@@ -49,6 +49,7 @@ def check_order(
     underlying: int,
     strike_e8: int,
     notional: int,
+    fill_after_ms: int,
     now_ms: int,
 ) -> Refusal:
     """Check what can be said of an opening before it is priced, whoever asks."""
@@ -59,8 +60,9 @@ def check_order(
         return Refusal(_AMOUNT_NOT_POSITIVE, 1, notional)
     if notional > AMOUNT_MAX // 2:
         return Refusal(_AMOUNT_TOO_LARGE, AMOUNT_MAX // 2, notional)
-    if not mark_is_fresh(market, underlying, now_ms):
-        return Refusal(_MARK_STALE, market.oracle[underlying].index_ms, now_ms)
+    stale = check_fresh(market, underlying, fill_after_ms, now_ms)
+    if stale.code != _NONE:
+        return stale
     step = rules.terms[underlying].strike_step_e8
     if strike_e8 <= 0 or strike_e8 % step != 0:
         return Refusal(_STRIKE_OFF_LADDER, step, strike_e8)

@@ -34,6 +34,7 @@ class Move(IntEnum):
     COUNT = 18  # flow, amount
     CLOCK = 19  # time
     CUTOFF = 20  # time after which requests wait for the flush after the next
+    FUNDING = 21  # position, 1 where it funds itself
 
 
 class Bucket(IntEnum):

@@ -36,7 +36,7 @@ from vaults.rules import (
 )
 from vaults.smile import buy_surface, mark_surface, shocks_of
 from vaults.state import NONE, State
-from vaults.trade import Fill, Opening, QuotedOpening, refused
+from vaults.trade import Fill, Opening, PricedSeries, QuotedOpening, refused
 from vaults.valuation import (
     contract_of,
     mark_series,
@@ -87,7 +87,7 @@ def find_position(state: State, account: int, series: int) -> int:
 
 
 @kernel
-def _listed_contract(
+def listed_contract(
     state: State,
     rules: Rules,
     market: Market,
@@ -113,23 +113,18 @@ def _listed_contract(
 
 
 @kernel
-def price_opening(
+def price_series(
     state: State,
     rules: Rules,
     market: Market,
     underlying: int,
     is_call: bool,
     strike_e8: int,
-    notional: int,
     now_ms: int,
-) -> Opening:
-    """Quote an opening at the present marks; changes nothing but what is derived from marks.
-
-    The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
-    which nobody can pay.
-    """
+) -> PricedSeries:
+    """Quote one unit at the present marks; changes nothing but what is derived from marks."""
     slot = find_series(state, underlying, is_call, strike_e8)
-    contract = _listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
+    contract = listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
     index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
     value_book(state, rules, market)
     losses, stress = state.losses, state.stress
@@ -147,23 +142,53 @@ def price_opening(
         buy_surface(state, rules, market, underlying),
         rules.parameters[0].token_vol,
     )
-    tokens = float(notional) / ONE
-    change = potential_added(state, rules, underlying, losses[row], tokens)
-    quote = quote_open(unit, tokens, change)
     rate = rate_of(contract, index, surface, state.books[underlying].rent_e15)
     cap_ppm = rules.terms[underlying].cap_ppm if slot == NONE else state.series[slot].cap_ppm
+    return PricedSeries(
+        slot, contract, unit, losses[row], stress[row], int(cap_ppm), int(rate.rate_e15)
+    )
+
+
+@kernel
+def price_size(
+    state: State, rules: Rules, underlying: int, priced: PricedSeries, notional: int
+) -> Opening:
+    """Quote an opening of some size.
+
+    The impact of what the pool cannot bear grows without bound; the total stops at `AMOUNT_MAX`,
+    which nobody can pay.
+    """
+    tokens = float(notional) / ONE
+    change = potential_added(state, rules, underlying, priced.losses, tokens)
+    quote = quote_open(priced.unit, tokens, change)
     return Opening(
-        slot,
-        contract,
-        lock_of(notional, cap_ppm),
+        priced.slot,
+        priced.contract,
+        lock_of(notional, priced.cap_ppm),
         quote,
         units_up(min(quote.total * ONE, float(AMOUNT_MAX))),
         tokens_down(quote.fee),
         units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
         max(tokens_down(quote.spread + min(quote.impact, 0.0)), 0),
-        rate.rate_e15,
-        stress[row],
+        priced.rate_e15,
+        priced.stress,
     )
+
+
+@kernel
+def price_opening(
+    state: State,
+    rules: Rules,
+    market: Market,
+    underlying: int,
+    is_call: bool,
+    strike_e8: int,
+    notional: int,
+    now_ms: int,
+) -> Opening:
+    """Quote an opening at the present marks; changes nothing but what is derived from marks."""
+    priced = price_series(state, rules, market, underlying, is_call, strike_e8, now_ms)
+    return price_size(state, rules, underlying, priced, notional)
 
 
 @kernel
@@ -210,7 +235,8 @@ def _open_checked(
         post(state, _COUNT, _IMPACT_PAID, opening.impact, 0, 0, 0)
     allot(state, account)
     position_id = int(state.positions[position].position_id)
-    return Fill(accepted(), position_id, notional, opening.total, opening.fee)
+    index_e8 = int(market.oracle[underlying].index_e8)
+    return Fill(accepted(), position_id, notional, opening.total, opening.fee, index_e8)
 
 
 @kernel
@@ -241,7 +267,7 @@ def quote_opening(
     """Return what buying notional of a series would cost and do now; `account` may be NONE."""
     pool = state.pool[0]
     used = utilisation(pool.locked, backing(rules, pool.main, pool.insurance))
-    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
+    refusal = check_order(rules, market, underlying, strike_e8, notional, 0, now_ms)
     if refusal.code != _NONE:
         return QuotedOpening(refusal, OpenQuote(0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.0, 0.0, used, used)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
@@ -272,14 +298,18 @@ def open_position(
     notional: int,
     limit_total: int,
     self_funding: int,
+    fill_after_ms: int,
     now_ms: int,
 ) -> Fill:
-    """Buy notional of a series for at most `limit_total`, all costs included."""
+    """Buy notional of a series for at most `limit_total`, all costs included.
+
+    On an index published at `fill_after_ms` or later.
+    """
     if account == NONE and 0 <= underlying < UNDERLYINGS:
         return refused(_ACCOUNT_UNKNOWN, 0, 0)
-    refusal = check_order(rules, market, underlying, strike_e8, notional, now_ms)
+    refusal = check_order(rules, market, underlying, strike_e8, notional, fill_after_ms, now_ms)
     if refusal.code != _NONE:
-        return Fill(refusal, 0, 0, 0, 0)
+        return Fill(refusal, 0, 0, 0, 0, 0)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
     refusal = check_limits(state, rules, account, opening, notional)
     if refusal.code == _NONE:
@@ -289,7 +319,7 @@ def open_position(
     if refusal.code == _NONE:
         refusal = check_balance(state, rules, account, opening, notional, self_funding, now_ms)
     if refusal.code != _NONE:
-        return Fill(refusal, 0, 0, 0, 0)
+        return Fill(refusal, 0, 0, 0, 0, 0)
     return _open_checked(
         state,
         rules,

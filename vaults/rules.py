@@ -15,9 +15,12 @@ from amm.surface import SmileTable, make_table
 from amm.units import ONE, PPM, YEAR_MS
 from vaults.market import Market, is_shape_due
 from vaults.params import Parameters, Terms, validate_parameters, validate_terms, validate_together
+from vaults.rejects import Refusal, Reject, accepted
 from vaults.state import Records, record, record_type
 
 E9 = 1e9
+_MARK_STALE = Reject.MARK_STALE.value
+_NO_FRESH_INDEX = Reject.NO_FRESH_INDEX.value
 
 
 @bundle
@@ -103,6 +106,20 @@ def mark_is_fresh(market: Market, underlying: int, now_ms: int) -> bool:
     """Whether an underlying can be traded now: on a fresh index, no new surface waiting for it."""
     fresh = is_fresh(market.oracle[underlying], now_ms, market.rules[0])
     return bool(fresh and not is_shape_due(market, underlying, now_ms))
+
+
+@kernel
+def check_fresh(market: Market, underlying: int, fill_after_ms: int, now_ms: int) -> Refusal:
+    """Check that an underlying can be traded now, on an index of `fill_after_ms` or later.
+
+    Who sees the market before the index does gains nothing where that is later than the order.
+    """
+    index_ms = int(market.oracle[underlying].index_ms)
+    if not mark_is_fresh(market, underlying, now_ms):
+        return Refusal(_MARK_STALE, index_ms, now_ms)
+    if index_ms < fill_after_ms:
+        return Refusal(_NO_FRESH_INDEX, fill_after_ms, index_ms)
+    return accepted()
 
 
 @kernel

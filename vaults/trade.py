@@ -3,10 +3,26 @@
 from typing import NamedTuple
 
 from amm.kernel import kernel
-from amm.quote import CloseQuote, OpenQuote
+from amm.quote import CloseQuote, OpenQuote, UnitQuote
 from amm.scenarios import Contract
 from vaults.rejects import Refusal
 from vaults.state import Floats
+
+
+class PricedSeries(NamedTuple):
+    """What pricing an opening in a series needs, whatever its size.
+
+    `slot` is the series' row, NONE for one to be listed; `unit` the quote of one unit, `losses` and
+    `stress` what one unit adds to the book's; `cap_ppm` and `rate_e15` its cap and premium rate.
+    """
+
+    slot: int
+    contract: Contract
+    unit: UnitQuote
+    losses: Floats
+    stress: Floats
+    cap_ppm: int
+    rate_e15: int
 
 
 class Opening(NamedTuple):
@@ -62,10 +78,30 @@ class Closing(NamedTuple):
     spread: int
 
 
+class QuotedClosing(NamedTuple):
+    """What a sale would pay now; nothing has changed.
+
+    Attributes:
+        refusal: What speaks against it, but for a price limit.
+        quote: The bid in tokens, every component of it.
+        notional: What would be sold: a remnant below the minimum goes with it.
+        gross: What the pools pay, in base units.
+        fee: The protocol's part of it.
+        total: What the seller receives, premium owed not yet deducted.
+    """
+
+    refusal: Refusal
+    quote: CloseQuote
+    notional: int
+    gross: int
+    fee: int
+    total: int
+
+
 class Fill(NamedTuple):
     """What a trade did, in base units: zero where it was refused.
 
-    `amount` is what the buyer paid or the seller received.
+    `amount` is what the buyer paid or the seller received, `index_e8` the index it was done at.
     """
 
     refusal: Refusal
@@ -73,9 +109,10 @@ class Fill(NamedTuple):
     notional: int
     amount: int
     fee: int
+    index_e8: int
 
 
 @kernel
 def refused(code: int, limit: int, actual: int) -> Fill:
     """Return a fill that did not happen."""
-    return Fill(Refusal(code, limit, actual), 0, 0, 0, 0)
+    return Fill(Refusal(code, limit, actual), 0, 0, 0, 0, 0)

@@ -30,8 +30,11 @@ from vaults.commands import (
     Flush,
     ListToken,
     Open,
+    Pause,
     Request,
     Restart,
+    Resume,
+    SetSelfFunding,
     StartUnderlying,
     Tick,
     Withdraw,
@@ -74,10 +77,17 @@ def run_a_life(exchange: Exchange) -> None:
     tick(exchange, due + MINUTE_MS, btc=100_500)
     do(Check(TOKEN, bought.row, due + MINUTE_MS), "check")
     do(Close(TOKEN, "buyer", bought.row, 4 * ONE, due + MINUTE_MS), "close")
-    do(Withdraw(TOKEN, "buyer", ONE, due + MINUTE_MS), "withdraw")
-    do(Debit(TOKEN, ONE, due + MINUTE_MS), "debit")
+    taken = do(Withdraw(TOKEN, "buyer", ONE, due + MINUTE_MS), "withdraw").outcome
+    assert do(Debit(TOKEN, taken.row, due + MINUTE_MS, "0x1"), "debit").outcome.code == 0
+    do(Pause(TOKEN, due + MINUTE_MS), "pause")
+    do(Resume(TOKEN, due + MINUTE_MS), "resume")
+    do(SetSelfFunding(TOKEN, "buyer", bought.row, False, due + MINUTE_MS), "fund")
     do(Restart("BTC", due + 2 * MINUTE_MS), "restart")
+    later = due + 2 * MINUTE_MS
+    assert do(Close(TOKEN, "buyer", bought.row, ONE, later), "wait").outcome.queued
     tick(exchange, due + 3 * MINUTE_MS)
+    (waited,) = exchange.waiting("BTC")
+    assert do(waited, f"fill/{waited.order}").outcome.code == 0
     exchange.commit()
 
 
@@ -425,7 +435,15 @@ REFUSALS = [
     (Credit(TOKEN, "buyer", 2**53 // 64 + 1, NOW), Reject.SUPPLY_LIMIT),
     (Withdraw(TOKEN, "buyer", 1_001 * ONE, NOW), Reject.BALANCE),
     (Withdraw(TOKEN, "stranger", 1, NOW), Reject.ACCOUNT_UNKNOWN),
-    (Debit(TOKEN, 1, NOW), Reject.BALANCE),
+    (Debit(TOKEN, 1, NOW), Reject.WITHDRAWAL_UNKNOWN),
+    (Debit(TOKEN, 0, NOW), Reject.WITHDRAWAL_UNKNOWN),
+    (Debit(TOKEN, -1, NOW), Reject.WITHDRAWAL_UNKNOWN),
+    (opening(account="stranger", expires_ms=NOW - 1), Reject.EXPIRED),
+    (opening(fill_after_ms=NOW), Reject.NO_FRESH_INDEX),
+    (Close(TOKEN, "stranger", 1, ONE, NOW, expires_ms=NOW - 1), Reject.EXPIRED),
+    (Pause("NVDA.M", NOW), Reject.TOKEN_UNKNOWN),
+    (SetSelfFunding(TOKEN, "buyer", 1, True, NOW), Reject.POSITION_UNKNOWN),
+    (SetSelfFunding(TOKEN, "stranger", 1, True, NOW), Reject.ACCOUNT_UNKNOWN),
     (Request(TOKEN, "provider", RequestKind.DEPOSIT_MAIN, 1_001 * ONE, NOW), Reject.BALANCE),
     (
         Request(TOKEN, "provider", RequestKind.REDEEM_MAIN, 1, NOW),

@@ -215,6 +215,7 @@ class Bench:
         underlying: int = BTC,
         limit: int = RICH,
         self_funding: bool = False,
+        fill_after: int = 0,
     ) -> Fill:
         """Buy notional of a series."""
         return self.run(
@@ -228,6 +229,7 @@ class Bench:
             notional,
             limit,
             int(self_funding),
+            fill_after,
             self.now,
         )
 
@@ -241,6 +243,7 @@ class Bench:
             position_id,
             notional,
             least,
+            0,
             self.now,
         )
 

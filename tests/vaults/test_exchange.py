@@ -78,6 +78,7 @@ def test_an_order_reports_the_first_refusal_that_applies() -> None:
         stress_share_ppm=0,
     )
     order: dict[str, Any] = {"underlying": 2, "notional": 0, "strike": 100_000.5, "limit": 0}
+    order["fill_after"] = 0
     whose = NONE
 
     def seen(**fixed: Any) -> Reject:
@@ -93,7 +94,8 @@ def test_an_order_reports_the_first_refusal_that_applies() -> None:
     assert seen(notional=AMOUNT_MAX) == Reject.AMOUNT_TOO_LARGE
     assert seen(notional=12_000 * ONE) == Reject.MARK_STALE
     bench.publish(BTC, 100_000, 0.5)
-    assert seen() == Reject.STRIKE_OFF_LADDER
+    assert seen(fill_after=bench.now + 1) == Reject.NO_FRESH_INDEX
+    assert seen(fill_after=bench.now) == Reject.STRIKE_OFF_LADDER
     assert seen(strike=141_000) == Reject.STRIKE_WINDOW
     assert seen(strike=69_000) == Reject.STRIKE_WINDOW
     assert seen(strike=100_000) == Reject.NOTIONAL_MIN
@@ -122,9 +124,9 @@ def test_a_sale_reports_the_first_refusal_that_applies() -> None:
     assert seen(account, 9, 0, RICH) == Reject.POSITION_UNKNOWN
     assert seen(other, fill.position_id, 0, RICH) == Reject.POSITION_UNKNOWN
     assert seen(account, fill.position_id, 0, RICH) == Reject.AMOUNT_NOT_POSITIVE
-    assert seen(account, fill.position_id, 11 * ONE, RICH) == Reject.MARK_STALE
-    bench.publish(BTC, 100_000, 0.5)
     assert seen(account, fill.position_id, 11 * ONE, RICH) == Reject.SIZE_EXCEEDS_POSITION
+    assert seen(account, fill.position_id, 10 * ONE, RICH) == Reject.MARK_STALE
+    bench.publish(BTC, 100_000, 0.5)
     assert seen(account, fill.position_id, 10 * ONE, RICH) == Reject.PRICE_LIMIT
     assert seen(account, fill.position_id, 10 * ONE, 0) == Reject.NONE
     assert seen(account, fill.position_id, 10 * ONE, 0) == Reject.POSITION_UNKNOWN

@@ -7,12 +7,26 @@ import pytest
 
 import vaults
 from amm.units import MINUTE_MS, ONE
-from tests.vaults.harness import funded
+from tests.vaults.harness import BTC, funded
+from vaults.funding import set_self_funding
 from vaults.moves import RequestKind
+from vaults.quotes import largest_opening, quote_closing
+from vaults.ticker import ticker
 
 pytestmark = pytest.mark.compiled
 
-MONEY_IN = {"open_position", "close_position", "credit", "withdraw", "debit", "request", "cancel"}
+MONEY_IN = {
+    "open_position",
+    "close_position",
+    "set_self_funding",
+    "credit",
+    "withdraw",
+    "debit",
+    "request",
+    "cancel",
+    "quote_closing",
+    "largest_opening",
+}
 
 
 def dispatchers() -> dict[str, object]:
@@ -36,6 +50,11 @@ def live_a_day() -> None:
     fill = bench.open(account, 10 * ONE)
     bench.request(account, RequestKind.DEPOSIT_MAIN, ONE)
     bench.tick(after_ms=MINUTE_MS)
+    inputs = (bench.state, bench.rules, bench.market)
+    assert quote_closing(*inputs, account, fill.position_id, ONE, bench.now).total > 0
+    assert largest_opening(*inputs, account, BTC, True, 100_000 * ONE, bench.now) > 0
+    assert ticker(*inputs, BTC, True, 100_000 * ONE).value > 0.0
+    bench.run(set_self_funding, account, fill.position_id, 1, bench.now)
     bench.close(account, fill.position_id, ONE)
     bench.withdraw(account, ONE)
     bench.debit(ONE)

@@ -1,0 +1,1 @@
+"""The HTTP API: routes, authentication, problems and the OpenAPI document."""

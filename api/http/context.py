@@ -1,0 +1,179 @@
+"""What routes share: who asks, what for, and which part of a list."""
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
+
+from amm.units import AmountError, parse_amount
+from api.http.gate import Principal
+from api.http.problems import ProblemError, refusal
+from api.instruments import Series, parse_series
+from api.journal import Record, read_outcome
+from api.memory import Memory
+from api.service import Service
+from api.signing import IDEMPOTENCY_KEY
+from api.wire import Page, PoolName
+from vaults.commands import Command
+
+Item = TypeVar("Item")
+Asking = Request[Any, Any, Any]
+
+LIMIT_MAX = 500
+Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="Items of a page.")]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(pattern=r"^[A-Za-z0-9_-]{1,200}$", description="`next` of the page before."),
+]
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name=IDEMPOTENCY_KEY,
+        pattern=r"^[!-~]{1,128}$",
+        description="One for each thing to be done; a retry has the same.",
+    ),
+]
+AccountQuery = Annotated[
+    str | None,
+    QueryParameter(max_length=64, description="Another account, for the roles risk and operator."),
+]
+PoolPath = Annotated[PoolName, PathParameter(description="Which of the two pools.")]
+TokenPath = Annotated[str, PathParameter(description="A token, as TSLA.M.")]
+IdPath = Annotated[str, PathParameter(description="Its id.")]
+
+
+def service_of(request: Asking) -> Service:
+    """Return the exchange a request is for."""
+    service: Service = request.app.state.service
+    return service
+
+
+def memory_of(request: Asking) -> Memory:
+    """Return the committed state."""
+    return service_of(request).exchange.memory
+
+
+def principal_of(request: Asking) -> Principal:
+    """Return who signed a request; the gate has seen to it that somebody has."""
+    principal: Principal = request.scope["auth"]
+    return principal
+
+
+def account_of(request: Asking, account: str | None = None) -> str:
+    """Return whose account is meant: the key's own, or any for who may read all.
+
+    Raises:
+        ProblemError: It is somebody else's.
+    """
+    principal = principal_of(request)
+    if account is None or account == principal.account:
+        return principal.account
+    if principal.roles.isdisjoint({"risk", "operator"}):
+        raise ProblemError("ACCOUNT_FOREIGN", f"The key is not of the account {account}.")
+    return account
+
+
+def amount(text: str, field: str) -> int:
+    """Return the base units of an amount.
+
+    Raises:
+        ProblemError: It is not one; the message says how many decimals are kept.
+    """
+    try:
+        return parse_amount(text)
+    except AmountError as error:
+        raise ProblemError("MALFORMED", f"{error}.", field=field) from None
+
+
+def series(name: str, field: str = "instrument") -> Series:
+    """Return the series a name stands for.
+
+    Raises:
+        ProblemError: It stands for none.
+    """
+    try:
+        return parse_series(name)
+    except AmountError as error:
+        raise ProblemError("MALFORMED", f"{error}.", field=field) from None
+
+
+def listed_token(request: Asking, token: str) -> str:
+    """Return the name of a listed token.
+
+    Raises:
+        ProblemError: There is no such token.
+    """
+    if token not in memory_of(request).tokens:
+        raise ProblemError("NOT_FOUND", f"The token {token} is not listed.")
+    return token
+
+
+def journal_key(request: Asking, idempotency_key: str) -> str:
+    """Return the journal's key of a caller's: accounts do not meet in it."""
+    return f"{principal_of(request).account}/{idempotency_key}"
+
+
+async def carry_out(request: Asking, command: Command, idempotency_key: str) -> Record:
+    """Execute a command; return its record once it is durable.
+
+    Raises:
+        ProblemError: The rules refuse it.
+    """
+    record = await service_of(request).submit(command, journal_key(request, idempotency_key))
+    outcome = read_outcome(record.outcome)
+    if outcome.code:
+        raise refusal(outcome)
+    return record
+
+
+# -- pages
+
+
+def encode_cursor(place: Any) -> str:
+    """Return a place in a list as an opaque text."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, kind: Any) -> Any:
+    """Return the place a cursor stands for, None without one.
+
+    Raises:
+        ProblemError: It is not one of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(
+            base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
+        )
+    except (ValueError, msgspec.MsgspecError):
+        raise ProblemError(
+            "MALFORMED", "The cursor is not one of this list.", field="cursor"
+        ) from None
+
+
+def page_of(
+    items: Iterable[Item],
+    place_of: Callable[[Item], Any],
+    kind: Any,
+    cursor: str | None,
+    limit: int,
+    *,
+    backwards: bool = False,
+) -> Page[Item]:
+    """Return a page of items that are in memory, in the order of their places."""
+    after = decode_cursor(cursor, kind)
+    ordered = sorted(items, key=place_of, reverse=backwards)
+    if after is not None:
+        ordered = [
+            each
+            for each in ordered
+            if (place_of(each) < after if backwards else place_of(each) > after)
+        ]
+    page = ordered[:limit]
+    more = len(ordered) > limit
+    return Page(items=page, next=encode_cursor(place_of(page[-1])) if more else None)

@@ -1,0 +1,87 @@
+"""The OpenAPI document, and the page that shows it without asking anybody else for anything."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import MediaType, Response, get
+from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, Schema
+from litestar.params import PathParameter
+from litestar.typing import FieldDefinition
+
+from api.http.problems import ProblemError
+from api.http.security import SCHEMES
+from api.wire import Asked
+
+_FOLDER = Path(__file__).parent / "docs"
+_ASSETS = {
+    "swagger-ui-bundle.js": "application/javascript",
+    "swagger-ui.css": "text/css",
+}
+_DESCRIPTION = """\
+Perpetual options on BTC and ETH, margined, paid and settled in tokenized stocks.
+
+Amounts, prices and ratios are decimal strings, times integer milliseconds UTC. Every mutation has
+an `Idempotency-Key`; a retry with the same key and body gets the first answer. Requests of an
+account are signed with its key. What is refused is a problem document with a stable `code`; all
+codes are at `/v1/problems`.
+"""
+
+
+def plain(path: str) -> str:
+    """Return a route's path without the kinds of its parameters."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+
+
+class ClosedStructPlugin(StructSchemaPlugin):
+    """Says of request bodies that they have no other fields."""
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Return the schema of a struct."""
+        schema = super().to_openapi_schema(field_definition, schema_creator)
+        if field_definition.is_subclass_of(Asked):
+            schema.additional_properties = False
+        return schema
+
+
+def config() -> OpenAPIConfig:
+    """Return what the document begins with and where it is shown."""
+    return OpenAPIConfig(
+        title="Evergamma",
+        version=version("evergamma"),
+        description=_DESCRIPTION,
+        components=Components(security_schemes=SCHEMES),
+        path="/",
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/docs",
+                js_url="/docs/assets/swagger-ui-bundle.js",
+                css_url="/docs/assets/swagger-ui.css",
+                standalone_preset_js_url="/docs/assets/swagger-ui-bundle.js",
+            ),
+            JsonRenderPlugin(path="/openapi.json"),
+        ],
+    )
+
+
+@get(
+    "/docs/assets/{asset:str}",
+    include_in_schema=False,
+    media_type=MediaType.TEXT,
+    sync_to_thread=False,
+    cache_control=None,
+)
+def get_asset(asset: Annotated[str, PathParameter()]) -> Response[bytes]:
+    """Return a part of the documentation's page."""
+    if asset not in _ASSETS:
+        raise ProblemError("NOT_FOUND", f"There is no {asset}.")
+    headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=86400"}
+    content = (_FOLDER / f"{asset}.gz").read_bytes()
+    return Response(content, media_type=_ASSETS[asset], headers=headers)
+
+
+ROUTES = [get_asset]

@@ -1,0 +1,229 @@
+"""What every request passes before its route: size, signature, role, rate, a request id."""
+
+import hmac
+from collections.abc import Iterable
+from secrets import token_hex
+from time import monotonic, perf_counter
+from typing import NamedTuple, cast
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types.asgi_types import ReceiveMessage
+
+from api import signing
+from api.clock import Clock
+from api.http.buckets import Buckets
+from api.http.metrics import Metrics
+from api.http.problems import CODES, ProblemError
+from api.keys import KeyRecord, KeyRing
+
+_KEY = signing.KEY.lower().encode()
+_TIMESTAMP = signing.TIMESTAMP.lower().encode()
+_SIGNATURE = signing.SIGNATURE.lower().encode()
+_IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
+_REQUEST_ID = signing.REQUEST_ID.lower().encode()
+_NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
+_READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Principal(NamedTuple):
+    """Who asks: a key, its account and its roles."""
+
+    key_id: str
+    account: str
+    roles: frozenset[str]
+
+
+class UsedSignatures:
+    """The signatures of mutations seen within the window; none is taken twice."""
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        self._older: set[int] = set()
+        self._turned_at = 0.0
+
+    def take(self, signature: str) -> bool:
+        """Return whether a signature is new, and remember it for at least both halves."""
+        now = monotonic()
+        if now - self._turned_at > 2 * signing.WINDOW_MS / 1000:
+            is_idle = now - self._turned_at > 4 * signing.WINDOW_MS / 1000
+            self._older = set() if is_idle else self._recent
+            self._recent, self._turned_at = set(), now
+        mark = int(signature[:16], 16)
+        if mark in self._recent or mark in self._older:
+            return False
+        self._recent.add(mark)
+        return True
+
+
+class Gate(ASGIMiddleware):
+    """Lets a request through to its route, or answers with a problem.
+
+    Routes say in `opt` which roles they need (`roles`; none: public) and what they weigh
+    (`weight`).
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(
+        self, clock: Clock, keys: KeyRing, buckets: Buckets, metrics: Metrics, body_max: int
+    ) -> None:
+        self._clock = clock
+        self._keys = keys
+        self._buckets = buckets
+        self._metrics = metrics
+        self._body_max = body_max
+        self._used = UsedSignatures()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Check a request, then hand it on with its body read."""
+        begun = perf_counter()
+        request_id = scope["state"]["request_id"] = token_hex(8)
+        extra: list[tuple[bytes, bytes]] = []
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = (_REQUEST_ID, request_id.encode())
+                message["headers"] = [*message["headers"], *extra, own]
+                path = scope["path_template"]
+                self._metrics.answered(path, message["status"], perf_counter() - begun)
+            await send(message)
+
+        opt = scope["route_handler"].opt
+        try:
+            body = await self._read(receive)
+            principal = self._authenticate(cast("HTTPScope", scope), body)
+            self._admit(scope, principal, opt.get("weight", 1), extra)
+            if roles := opt.get("roles"):
+                _permit(principal, roles)
+        except ProblemError as error:
+            error.headers.update({name.decode(): value.decode() for name, value in extra})
+            error.headers[signing.REQUEST_ID] = request_id
+            status = CODES[error.code].status
+            self._metrics.answered(scope["path_template"], status, perf_counter() - begun)
+            raise
+        scope["auth"] = principal
+
+        is_read = False
+
+        async def receive_again() -> ReceiveMessage:
+            nonlocal is_read
+            if is_read:
+                return await receive()
+            is_read = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await next_app(scope, receive_again, send_with_headers)
+
+    async def _read(self, receive: Receive) -> bytes:
+        """Return the body.
+
+        Raises:
+            ProblemError: Where it is longer than this exchange takes.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ProblemError("MALFORMED", "The request ended before its body.")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._body_max:
+                detail = f"A body has at most {self._body_max} bytes."
+                raise ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _authenticate(self, scope: HTTPScope, body: bytes) -> Principal | None:
+        """Return who signed a request, None where nobody did.
+
+        Raises:
+            ProblemError: Where the signature is not good.
+        """
+        key_id, timestamp, given, idempotency_key = _headers(scope)
+        if not (key_id or timestamp or given):
+            return None
+        if not (key_id and timestamp and given):
+            detail = "EG-Key, EG-Timestamp and EG-Signature belong together."
+            raise ProblemError("SIGNATURE_MISSING", detail)
+        key = self._keys.find(key_id)
+        if key is None:
+            raise ProblemError("KEY_UNKNOWN", "EG-Key names no key of this exchange.")
+        if key.revoked_ms is not None:
+            raise ProblemError("KEY_REVOKED", "The key was revoked.")
+        self._check_time(timestamp)
+        query = scope["query_string"]
+        target = scope["raw_path"].decode("latin-1") + (
+            f"?{query.decode('latin-1')}" if query else ""
+        )
+        expected = signing.signature(
+            key.secret, timestamp, scope["method"], target, idempotency_key, body
+        )
+        if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
+            raise ProblemError("SIGNATURE_WRONG", "The signature is not that of this request.")
+        if scope["method"] not in _READ_ONLY and not self._used.take(given):
+            raise ProblemError("SIGNATURE_USED", "Sign a retry anew; its Idempotency-Key stays.")
+        return _principal_of(key)
+
+    def _check_time(self, timestamp: str) -> None:
+        is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15
+        now_ms = self._clock.wall_ms()
+        if not is_number or abs(int(timestamp) - now_ms) > signing.WINDOW_MS:
+            raise ProblemError(
+                "TIMESTAMP_OUT_OF_WINDOW",
+                f"EG-Timestamp is milliseconds UTC; here it is {now_ms}.",
+                limit=str(now_ms),
+            )
+
+    def _admit(
+        self,
+        scope: Scope,
+        principal: Principal | None,
+        weight: int,
+        extra: list[tuple[bytes, bytes]],
+    ) -> None:
+        """Take a request's weight from its caller's bucket.
+
+        Raises:
+            ProblemError: Where there is not enough in it.
+        """
+        client = scope.get("client")
+        caller = principal.key_id if principal else f"@{client[0] if client else ''}"
+        scope["state"]["caller"] = caller
+        level = self._buckets.take(caller, weight)
+        if level is None:
+            return
+        for name, value in level.headers():
+            extra.append((name, value))
+        if level.wait > 0:
+            extra.append((b"retry-after", str(level.wait).encode()))
+            raise ProblemError("RATE_LIMITED", f"Try again in {level.wait} seconds.")
+
+
+def _headers(scope: Scope) -> list[str]:
+    """Return key, timestamp, signature and idempotency key, empty where they are not given."""
+    found = dict.fromkeys(_NAMES, b"")
+    for name, value in scope["headers"]:
+        if name in found:
+            found[name] = value
+    return [value.decode("latin-1") for value in found.values()]
+
+
+def _principal_of(key: KeyRecord) -> Principal:
+    return Principal(key.id, key.account, key.roles)
+
+
+def _permit(principal: Principal | None, roles: Iterable[str]) -> None:
+    """Let pass who has one of the roles.
+
+    Raises:
+        ProblemError: For everybody else.
+    """
+    if principal is None:
+        raise ProblemError("SIGNATURE_MISSING", "EG-Key, EG-Timestamp and EG-Signature are needed.")
+    if principal.roles.isdisjoint(roles):
+        needed = " or ".join(sorted(roles))
+        raise ProblemError("ROLE_MISSING", f"This needs the role {needed}.")

@@ -1,0 +1,199 @@
+"""Why a request is not carried out: one closed table of codes, one document for all of them."""
+
+import logging
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.openapi.datastructures import ResponseSpec
+
+from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
+from api.journal import MalformedCommandError
+from api.keys import KeyRingError
+from api.refusals import TITLES, deciding_numbers, status_of
+from api.signing import REQUEST_ID
+from api.wire import Problem
+from vaults.commands import Outcome
+from vaults.rejects import Reject
+
+_log = logging.getLogger("evergamma")
+PROBLEM_JSON = "application/problem+json"
+
+
+class Code(NamedTuple):
+    """A stable code: its status, and in words."""
+
+    status: int
+    title: str
+
+
+CODES: dict[str, Code] = {
+    "MALFORMED": Code(400, "The request is not what the documentation describes"),
+    "IDEMPOTENCY_KEY_MALFORMED": Code(400, "An Idempotency-Key of 1 to 128 characters is needed"),
+    "SIGNATURE_MISSING": Code(401, "The request must be signed with a key"),
+    "KEY_UNKNOWN": Code(401, "No such key"),
+    "KEY_REVOKED": Code(401, "The key was revoked"),
+    "TIMESTAMP_OUT_OF_WINDOW": Code(401, "The timestamp is more than 30 seconds off"),
+    "SIGNATURE_WRONG": Code(401, "The signature does not belong to this request"),
+    "SIGNATURE_USED": Code(401, "This very request was sent before; sign a retry anew"),
+    "ROLE_MISSING": Code(403, "The key does not have the role this needs"),
+    "ACCOUNT_FOREIGN": Code(403, "The key is another account's"),
+    "NOT_FOUND": Code(404, "There is no such thing"),
+    "METHOD_NOT_ALLOWED": Code(405, "The resource does not do this"),
+    "IDEMPOTENCY_CONFLICT": Code(409, "The key was used for another request"),
+    "QUARANTINED": Code(409, "The exchange failed on this very request and will not try again"),
+    "BODY_TOO_LARGE": Code(413, "The body is too large"),
+    "RATE_LIMITED": Code(429, "Too many requests"),
+    "INTERNAL": Code(500, "The exchange has a fault"),
+    "UNAVAILABLE": Code(503, "Nothing was done; send it again with the same key"),
+}
+"""Codes of the service."""
+
+CODES |= {each.name: Code(status_of(each), title) for each, title in TITLES.items()}
+
+
+class ProblemError(Exception):
+    """A request that is not carried out; `code` is one of `CODES`."""
+
+    def __init__(self, code: str, detail: str, **more: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.more = more
+        self.headers: dict[str, str] = {}
+
+    def with_headers(self, headers: dict[str, str]) -> "ProblemError":
+        """Return itself, to be answered with more headers."""
+        self.headers |= headers
+        return self
+
+
+def refusal(outcome: Outcome, order_id: int = 0) -> ProblemError:
+    """Return the error of a command the rules refused."""
+    reject = Reject(outcome.code)
+    more = {"order_id": str(order_id)} if order_id else {}
+    title = CODES[reject.name].title
+    if outcome.limit == 0 and outcome.actual == 0:
+        return ProblemError(reject.name, f"{title}.", **more)
+    limit, actual = deciding_numbers(outcome)
+    detail = f"{title}: {actual}, where the limit is {limit}."
+    return ProblemError(reject.name, detail, limit=limit, actual=actual, **more)
+
+
+def problem_of(error: ProblemError, request_id: str) -> Problem:
+    """Return the document of an error."""
+    status, title = CODES[error.code]
+    return Problem(
+        type=f"/v1/problems#{error.code}",
+        title=title,
+        status=status,
+        code=error.code,
+        detail=error.detail,
+        request_id=request_id,
+        **error.more,
+    )
+
+
+def _respond(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
+    state = request.scope["state"]
+    is_inside = "request_id" in state
+    request_id = state.setdefault("request_id", token_hex(8))
+    headers = error.headers if is_inside else {**error.headers, REQUEST_ID: request_id}
+    document = problem_of(error, request_id)
+    return Response(
+        msgspec.json.encode(document),
+        status_code=document.status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+def on_problem(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
+    """Answer with the problem of an error of ours."""
+    return _respond(request, error)
+
+
+def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer with the problem of an error of the framework."""
+    if isinstance(error, ValidationException):
+        return _respond(request, _malformed(error))
+    if isinstance(error, NotFoundException):
+        return _respond(request, ProblemError("NOT_FOUND", f"{request.url.path} does not exist."))
+    if isinstance(error, MethodNotAllowedException):
+        headers = dict(error.headers or {})
+        detail = f"{request.method} is not among {headers.get('allow', 'its methods')}."
+        return _respond(request, ProblemError("METHOD_NOT_ALLOWED", detail).with_headers(headers))
+    code = "MALFORMED" if error.status_code < 500 else "INTERNAL"
+    return _respond(request, ProblemError(code, error.detail))
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer that something is wrong here; the log says what."""
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return _respond(request, ProblemError("INTERNAL", "The fault was logged."))
+
+
+def _malformed(error: ValidationException) -> ProblemError:
+    """Return what is wrong with the first part of a request that is not as documented."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    first = extra[0] if extra and isinstance(extra[0], dict) else {}
+    field, message = first.get("key"), first.get("message") or error.detail
+    if field == "idempotency_key":
+        return ProblemError("IDEMPOTENCY_KEY_MALFORMED", f"Idempotency-Key: {message}.")
+    more = {"field": str(field)} if field else {}
+    return ProblemError("MALFORMED", str(message), **more)
+
+
+def on_conflict(request: Request[Any, Any, Any], _error: KeyConflictError) -> Response[bytes]:
+    """Answer that an idempotency key is taken."""
+    detail = "The Idempotency-Key was used for another request; nothing was done."
+    return _respond(request, ProblemError("IDEMPOTENCY_CONFLICT", detail))
+
+
+def on_malformed(request: Request[Any, Any, Any], error: ValueError) -> Response[bytes]:
+    """Answer that a value is beyond what the exchange can keep."""
+    return _respond(request, ProblemError("MALFORMED", str(error)))
+
+
+def on_quarantined(request: Request[Any, Any, Any], _error: QuarantinedError) -> Response[bytes]:
+    """Answer that this request made a kernel fail."""
+    detail = "This request made the exchange fail and was dropped; the fault was logged."
+    return _respond(request, ProblemError("QUARANTINED", detail))
+
+
+def on_lost(request: Request[Any, Any, Any], _error: BatchLostError) -> Response[bytes]:
+    """Answer that nothing was done and all can be sent again."""
+    detail = "Nothing was done. Send it again with the same Idempotency-Key."
+    return _respond(request, ProblemError("UNAVAILABLE", detail).with_headers({"Retry-After": "1"}))
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    ProblemError: on_problem,
+    KeyConflictError: on_conflict,
+    MalformedCommandError: on_malformed,
+    KeyRingError: on_malformed,
+    QuarantinedError: on_quarantined,
+    BatchLostError: on_lost,
+    HTTPException: on_http,
+    Exception: on_bug,
+}
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the problem answers of a route, for the OpenAPI document."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            media_type=PROBLEM_JSON,
+            description=", ".join(name for name, code in CODES.items() if code.status == status),
+        )
+        for status in sorted(set(statuses))
+    }

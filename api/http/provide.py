@@ -1,0 +1,163 @@
+"""Deposits to pools and redemptions: requests that a flush prices."""
+
+from litestar import delete, get, post
+from litestar.params import JSONBody
+
+from api.http.context import (
+    AccountQuery,
+    Asking,
+    Cursor,
+    IdempotencyKey,
+    IdPath,
+    Limit,
+    PoolPath,
+    TokenPath,
+    account_of,
+    amount,
+    carry_out,
+    listed_token,
+    memory_of,
+    page_of,
+    principal_of,
+    service_of,
+)
+from api.http.problems import ProblemError
+from api.http.security import PROVIDERS, READ, READ_ONE, READERS, SIGNED, WRITE
+from api.instruments import parse_numbered
+from api.journal import read_outcome
+from api.views import pools
+from api.wire import Page, PoolDepositRequest, PoolRequest, Provider, RedemptionRequest
+from vaults.commands import Cancel, Request
+from vaults.moves import RequestKind
+from vaults.state import NONE
+
+_KINDS = {place: kind for kind, place in pools.KINDS.items()}
+
+
+async def _ask(
+    request: Asking, token: str, kind: RequestKind, asked: int, min_out: int, key: str
+) -> PoolRequest:
+    """Make a request and return it."""
+    name, account = listed_token(request, token), principal_of(request).account
+    now_ms = service_of(request).clock.now_ms()
+    command = Request(name, account, int(kind), asked, now_ms, min_out)
+    record = await carry_out(request, command, key)
+    return pools.request(memory_of(request), name, read_outcome(record.outcome).row)
+
+
+@post(
+    "/pools/{token:str}/{pool:str}/deposits",
+    responses=WRITE,
+    opt={"roles": PROVIDERS},
+    tags=["provide"],
+    security=SIGNED,
+)
+async def post_deposit(
+    request: Asking,
+    token: TokenPath,
+    pool: PoolPath,
+    data: JSONBody[PoolDepositRequest],
+    idempotency_key: IdempotencyKey,
+) -> PoolRequest:
+    """Offer tokens to a pool; a flush prices them and returns them where that yields too few."""
+    asked, least = amount(data.amount, "amount"), amount(data.min_out, "min_out")
+    kind = _KINDS[pool, "deposit"]
+    return await _ask(request, token, kind, asked, least, idempotency_key)
+
+
+@post(
+    "/pools/{token:str}/{pool:str}/redemptions",
+    responses=WRITE,
+    opt={"roles": PROVIDERS},
+    tags=["provide"],
+    security=SIGNED,
+)
+async def post_redemption(
+    request: Asking,
+    token: TokenPath,
+    pool: PoolPath,
+    data: JSONBody[RedemptionRequest],
+    idempotency_key: IdempotencyKey,
+) -> PoolRequest:
+    """Offer shares back; flushes pay them out in turn as far as liquidity is free."""
+    asked, least = amount(data.shares, "shares"), amount(data.min_out, "min_out")
+    kind = _KINDS[pool, "redemption"]
+    return await _ask(request, token, kind, asked, least, idempotency_key)
+
+
+def _number(each: PoolRequest) -> tuple[int, str]:
+    return each.requested, each.id
+
+
+@get("/requests", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
+async def get_requests(
+    request: Asking, limit: Limit = 100, cursor: Cursor = None
+) -> Page[PoolRequest]:
+    """List the account's requests, newest first."""
+    held = pools.requests_of(memory_of(request), account_of(request), only_open=False)
+    return page_of(held, _number, tuple[int, str], cursor, limit, backwards=True)
+
+
+def _own_request(request: Asking, name: str) -> tuple[str, int]:
+    """Return token and number of a request of the account.
+
+    Raises:
+        ProblemError: The account has no such request.
+    """
+    memory, parsed = memory_of(request), parse_numbered(name)
+    if parsed is not None and parsed[0] in memory.tokens:
+        token, number = parsed
+        state = memory.tokens[token].state
+        slot = memory.slot_of(token, principal_of(request).account)
+        is_known = slot != NONE and number < int(state.pool[0].request_count)
+        if is_known and int(state.requests[number].account) == slot:
+            return parsed
+    raise ProblemError("REQUEST_UNKNOWN", f"The account has no request {name}.")
+
+
+@get(
+    "/requests/{request_id:str}",
+    responses=READ_ONE,
+    opt={"roles": READERS},
+    tags=["provide"],
+    security=SIGNED,
+)
+async def get_request(request: Asking, request_id: IdPath) -> PoolRequest:
+    """Return a request of the account."""
+    return pools.request(memory_of(request), *_own_request(request, request_id))
+
+
+@delete(
+    "/requests/{request_id:str}",
+    status_code=200,
+    responses=WRITE,
+    opt={"roles": PROVIDERS},
+    tags=["provide"],
+    security=SIGNED,
+)
+async def delete_request(
+    request: Asking, request_id: IdPath, idempotency_key: IdempotencyKey
+) -> PoolRequest:
+    """Take a request back, until the cut-off of the flush that would price it."""
+    token, number = _own_request(request, request_id)
+    now_ms = service_of(request).clock.now_ms()
+    command = Cancel(token, principal_of(request).account, number, now_ms)
+    await carry_out(request, command, idempotency_key)
+    return pools.request(memory_of(request), token, number)
+
+
+@get("/provider", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
+async def get_provider(request: Asking, account: AccountQuery = None) -> Provider:
+    """Return everything the account holds of pools."""
+    service, name = service_of(request), account_of(request, account)
+    return pools.provider(service.exchange.memory, name, service.clock.now_ms())
+
+
+ROUTES = [
+    post_deposit,
+    post_redemption,
+    get_requests,
+    get_request,
+    delete_request,
+    get_provider,
+]

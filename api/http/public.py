@@ -1,0 +1,369 @@
+"""What anybody may read."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+from litestar import get
+from litestar.params import PathParameter, QueryParameter
+
+from api.history import read_entries
+from api.http.context import (
+    Asking,
+    Cursor,
+    IdPath,
+    Limit,
+    TokenPath,
+    decode_cursor,
+    encode_cursor,
+    listed_token,
+    memory_of,
+    page_of,
+    series,
+    service_of,
+)
+from api.http.problems import CODES, ProblemError, documented
+from api.instruments import Series
+from api.journal import RULES_VERSION
+from api.views import market, orders, pools
+from api.views.numbers import rounded
+from api.wire import (
+    FlushRecord,
+    Index,
+    Instrument,
+    InstrumentDetail,
+    Limits,
+    MarkPoint,
+    Page,
+    Pool,
+    PoolPoint,
+    ProblemCode,
+    PublicTrade,
+    Scenarios,
+    Status,
+    Ticker,
+    Time,
+    TokenParameters,
+)
+from api.wire import Token as TokenGiven
+from vaults.state import NONE
+
+PUBLIC = documented(400, 401, 413, 429)
+FOUND = documented(400, 401, 404, 413, 429)
+
+TokenQuery = Annotated[str | None, QueryParameter(description="Of one token only.")]
+UnderlyingQuery = Annotated[str | None, QueryParameter(description="Of one underlying only.")]
+FlushNumber = Annotated[int, PathParameter(ge=1, le=2**31, description="Its number.")]
+Since = Annotated[int, QueryParameter(ge=0, le=2**53, description="Exchange time; not before.")]
+
+
+@get("/time", responses=PUBLIC, tags=["public"])
+async def get_time(request: Asking) -> Time:
+    """Tell the time."""
+    clock = service_of(request).clock
+    return Time(time=clock.wall_ms(), exchange_time=clock.now_ms())
+
+
+@get("/status", responses=PUBLIC, tags=["public"])
+async def get_status(request: Asking) -> Status:
+    """Tell how the exchange is."""
+    service = service_of(request)
+    memory, now_ms = service.exchange.memory, service.clock.now_ms()
+    return Status(
+        version=version("evergamma"),
+        rules_version=RULES_VERSION,
+        started=service.started_ms,
+        exchange_time=now_ms,
+        feed=service.feed.name if service.feed else "push",
+        journal=service.exchange.journal_length,
+        indices=[market.index(memory, symbol, now_ms) for symbol in memory.underlyings],
+        tokens=[pools.token_state(memory, name, now_ms) for name in memory.tokens],
+        invariants=service.invariants,
+        invariants_checked=service.invariants_checked_ms,
+        waiting=service.waiting,
+        lag=rounded(service.counts.last_batch_seconds * 1e3, 3),
+    )
+
+
+@get("/problems", responses=PUBLIC, tags=["public"])
+async def get_problems() -> Page[ProblemCode]:
+    """List every code a problem can have."""
+    return Page(
+        items=[
+            ProblemCode(code=name, status=code.status, title=code.title)
+            for name, code in CODES.items()
+        ]
+    )
+
+
+@get("/underlyings", responses=PUBLIC, tags=["public"])
+async def get_underlyings(request: Asking) -> Page[Index]:
+    """List the underlyings with their indices."""
+    service = service_of(request)
+    memory, now_ms = service.exchange.memory, service.clock.now_ms()
+    return Page(items=[market.index(memory, symbol, now_ms) for symbol in memory.underlyings])
+
+
+@get("/indices/{symbol:str}", responses=FOUND, tags=["public"])
+async def get_index(request: Asking, symbol: IdPath) -> Index:
+    """Return the index of an underlying."""
+    service = service_of(request)
+    if symbol not in service.exchange.memory.underlyings:
+        raise ProblemError("NOT_FOUND", f"There is no underlying {symbol}.")
+    return market.index(service.exchange.memory, symbol, service.clock.now_ms())
+
+
+@get("/tokens", responses=PUBLIC, tags=["public"])
+async def get_tokens(
+    request: Asking, limit: Limit = 100, cursor: Cursor = None
+) -> Page[TokenGiven]:
+    """List the tokens."""
+    memory = memory_of(request)
+    page = page_of(memory.tokens, str, str, cursor, limit)
+    return Page(items=[market.token(memory, name) for name in page.items], next=page.next)
+
+
+@get("/parameters", responses=PUBLIC, tags=["public"])
+async def get_parameters(
+    request: Asking, limit: Limit = 100, cursor: Cursor = None
+) -> Page[TokenParameters]:
+    """List the parameters of every token, the fees among them."""
+    memory = memory_of(request)
+    page = page_of(memory.tokens, str, str, cursor, limit)
+    listings = [memory.tokens[name].listing for name in page.items]
+    return Page(
+        items=[
+            TokenParameters(
+                token=each.token,
+                version=1,
+                effective=each.now_ms,
+                parameters={name: float(n) for name, n in each.parameters._asdict().items()},
+            )
+            for each in listings
+        ],
+        next=page.next,
+    )
+
+
+def _chosen(request: Asking, token: str | None, underlying: str | None) -> list[Series]:
+    memory = memory_of(request)
+    tokens = list(memory.tokens) if token is None else [listed_token(request, token)]
+    if underlying is not None and underlying not in memory.underlyings:
+        raise ProblemError("NOT_FOUND", f"There is no underlying {underlying}.")
+    underlyings = list(memory.underlyings) if underlying is None else [underlying]
+    return market.listed(memory, tokens, underlyings)
+
+
+_PLACE = tuple[str, str, int, str]
+
+
+def _place(each: Series) -> _PLACE:
+    return each.token, each.underlying, each.strike_e8, each.kind
+
+
+@get("/instruments", responses=FOUND, tags=["public"], opt={"weight": 5})
+async def get_instruments(
+    request: Asking,
+    token: TokenQuery = None,
+    underlying: UnderlyingQuery = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[Instrument]:
+    """List every series that can be opened now or has been."""
+    memory = memory_of(request)
+    page = page_of(_chosen(request, token, underlying), _place, _PLACE, cursor, limit)
+    return Page(items=[market.instrument(memory, each) for each in page.items], next=page.next)
+
+
+@get("/tickers", responses=FOUND, tags=["public"], opt={"weight": 5})
+async def get_tickers(
+    request: Asking,
+    token: TokenQuery = None,
+    underlying: UnderlyingQuery = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[Ticker]:
+    """List every series that has open notional at its mark."""
+    memory = memory_of(request)
+    live = [each for each in _chosen(request, token, underlying) if _is_live(request, each)]
+    page = page_of(live, _place, _PLACE, cursor, limit)
+    tickers = (market.ticker(memory, each) for each in page.items)
+    return Page(items=[each for each in tickers if each is not None], next=page.next)
+
+
+def _is_live(request: Asking, each: Series) -> bool:
+    memory = memory_of(request)
+    slot = market.find(memory, each)
+    return slot != NONE and int(memory.tokens[each.token].state.series[slot].open_notional) > 0
+
+
+def known_series(request: Asking, name: str) -> Series:
+    """Return a series that can be opened or has been.
+
+    Raises:
+        ProblemError: There is no such series.
+    """
+    found = series(name)
+    if not market.is_series(memory_of(request), found):
+        raise ProblemError("NOT_FOUND", f"There is no instrument {name}.")
+    return found
+
+
+@get("/instruments/{instrument:str}", responses=FOUND, tags=["public"])
+async def get_instrument(request: Asking, instrument: IdPath) -> InstrumentDetail:
+    """Return a series at its mark."""
+    return market.detail(memory_of(request), known_series(request, instrument))
+
+
+@get(
+    "/instruments/{instrument:str}/history",
+    responses=FOUND,
+    tags=["public"],
+    opt={"weight": 5},
+    sync_to_thread=True,
+)
+def get_instrument_history(
+    request: Asking, instrument: IdPath, since: Since = 0, limit: Limit = 100, cursor: Cursor = None
+) -> Page[MarkPoint]:
+    """List minute readings of a series, oldest first, while it has open notional."""
+    memory = memory_of(request)
+    found = known_series(request, instrument)
+    slot = market.find(memory, found)
+    after = decode_cursor(cursor, int)
+    since = since if after is None else after + 1
+    store = service_of(request).exchange.store
+    rows = [] if slot == NONE else store.series_samples(found.token, slot, since, limit + 1)
+    more = encode_cursor(rows[limit - 1].now_ms) if len(rows) > limit else None
+    return Page(items=[market.mark_point(row) for row in rows[:limit]], next=more)
+
+
+@get("/pools", responses=PUBLIC, tags=["public"], opt={"weight": 5})
+async def get_pools(request: Asking, limit: Limit = 50, cursor: Cursor = None) -> Page[Pool]:
+    """List the pools of every token."""
+    memory, now_ms = memory_of(request), service_of(request).clock.now_ms()
+    page = page_of(memory.tokens, str, str, cursor, limit)
+    return Page(items=[pools.pool(memory, name, now_ms) for name in page.items], next=page.next)
+
+
+@get("/pools/{token:str}", responses=FOUND, tags=["public"])
+async def get_pool(request: Asking, token: TokenPath) -> Pool:
+    """Return both pools of a token."""
+    now_ms = service_of(request).clock.now_ms()
+    return pools.pool(memory_of(request), listed_token(request, token), now_ms)
+
+
+@get(
+    "/pools/{token:str}/history",
+    responses=FOUND,
+    tags=["public"],
+    opt={"weight": 5},
+    sync_to_thread=True,
+)
+def get_pool_history(
+    request: Asking, token: TokenPath, since: Since = 0, limit: Limit = 100, cursor: Cursor = None
+) -> Page[PoolPoint]:
+    """List readings of a token's pools, oldest first."""
+    after = decode_cursor(cursor, int)
+    since = since if after is None else after + 1
+    store = service_of(request).exchange.store
+    rows = store.samples(listed_token(request, token), since, limit + 1)
+    more = encode_cursor(rows[limit - 1].now_ms) if len(rows) > limit else None
+    return Page(items=[pools.pool_point(row) for row in rows[:limit]], next=more)
+
+
+@get(
+    "/pools/{token:str}/flushes",
+    responses=FOUND,
+    tags=["public"],
+    opt={"weight": 5},
+    sync_to_thread=True,
+)
+def get_flushes(
+    request: Asking, token: TokenPath, limit: Limit = 100, cursor: Cursor = None
+) -> Page[FlushRecord]:
+    """List the flushes of a token's pools, newest first."""
+    name = listed_token(request, token)
+    place = decode_cursor(cursor, tuple[int, int])
+    done = int(memory_of(request).tokens[name].state.pool[0].flushes)
+    before, number = place or (None, done)
+    store = service_of(request).exchange.store
+    entries = read_entries(store, f"flushes/{name}", before, limit + 1)
+    items = [pools.flush_record(each, number - place) for place, each in enumerate(entries[:limit])]
+    more = len(entries) > limit
+    last = entries[limit - 1].sequence if more else 0
+    return Page(items=items, next=encode_cursor((last, number - limit)) if more else None)
+
+
+@get(
+    "/pools/{token:str}/flushes/{number:int}",
+    responses=FOUND,
+    tags=["public"],
+    opt={"weight": 5},
+    sync_to_thread=True,
+)
+def get_flush(request: Asking, token: TokenPath, number: FlushNumber) -> FlushRecord:
+    """Return a flush by its number, the first is 1."""
+    name = listed_token(request, token)
+    done = int(memory_of(request).tokens[name].state.pool[0].flushes)
+    if not 1 <= number <= done:
+        raise ProblemError("NOT_FOUND", f"{name} has had {done} flushes.")
+    store = service_of(request).exchange.store
+    (*_, entry) = read_entries(store, f"flushes/{name}", None, done - number + 1)
+    return pools.flush_record(entry, number)
+
+
+@get("/pools/{token:str}/scenarios", responses=FOUND, tags=["public"], opt={"weight": 5})
+async def get_scenarios(request: Asking, token: TokenPath) -> Scenarios:
+    """Return what a move of the indices would cost main LPs now."""
+    return pools.scenarios(memory_of(request), listed_token(request, token))
+
+
+@get("/trades", responses=FOUND, tags=["public"], opt={"weight": 5}, sync_to_thread=True)
+def get_trades(
+    request: Asking,
+    token: Annotated[str, QueryParameter(description="Of which token.")],
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[PublicTrade]:
+    """List the trades in a token, newest first."""
+    name, memory = listed_token(request, token), memory_of(request)
+    before = decode_cursor(cursor, int)
+    store = service_of(request).exchange.store
+    entries = read_entries(store, f"trades/{name}", before, limit + 1)
+    page = entries[:limit]
+    more = encode_cursor(page[-1].sequence) if len(entries) > limit else None
+    return Page(items=[orders.public_trade(memory, each) for each in page], next=more)
+
+
+@get("/limits", responses=PUBLIC, tags=["public"])
+async def get_limits(request: Asking) -> Limits:
+    """Return what the caller may still send, and what requests weigh."""
+    buckets = request.app.state.buckets
+    return Limits(
+        capacity=buckets.capacity,
+        per_second=buckets.per_second,
+        remaining=buckets.remaining(request.scope["state"]["caller"]),
+        weights=request.app.state.weights,
+    )
+
+
+ROUTES = [
+    get_time,
+    get_status,
+    get_problems,
+    get_underlyings,
+    get_index,
+    get_tokens,
+    get_parameters,
+    get_instruments,
+    get_instrument,
+    get_instrument_history,
+    get_tickers,
+    get_pools,
+    get_pool,
+    get_pool_history,
+    get_flushes,
+    get_flush,
+    get_scenarios,
+    get_trades,
+    get_limits,
+]

@@ -1,0 +1,351 @@
+"""The single writer as many callers at once see it.
+
+Callers hand in commands and wait. Whatever has come in by the time the writer has its turn is
+executed in order of arrival and committed as one batch; then all of it is answered. Execution and
+commit are one step without a pause, so whoever reads the memory between two steps sees a
+committed state. Time is stamped on a command when it is executed.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from amm.oracle import OracleVerdict
+from api.clock import Clock
+from api.exchange import (
+    BATCH_MAX,
+    BatchLostError,
+    Exchange,
+    KeyConflictError,
+    QuarantinedError,
+)
+from api.feeds import Feed, Observation
+from api.journal import MalformedCommandError, Record, read_outcome
+from api.readings import Readings
+from vaults.commands import Close, Command, Flush, Open, Tick
+from vaults.invariants import first_violation
+
+WAIT_MAX = 5.0
+"""Seconds an order waits for its index."""
+CHECK_EVERY = 10.0
+"""Seconds between two checks of all invariants."""
+
+Answer = Record | Exception
+_log = logging.getLogger("evergamma")
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Commands that are executed together, with the keys of their answers.
+
+    Orders may wait: for an index of `underlyings` published at or after `fill_after_ms`, at most
+    until `deadline` of the loop's clock.
+    """
+
+    commands: list[tuple[Command, str]]
+    answers: "asyncio.Future[list[Answer]]"
+    underlyings: frozenset[str] = frozenset()
+    fill_after_ms: int = 0
+    deadline: float = 0.0
+    results: list[Answer] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the writer has done since it started."""
+
+    commands: int = 0
+    refused: int = 0
+    batches: int = 0
+    lost_batches: int = 0
+    batch_seconds: float = 0.0
+    last_batch_seconds: float = 0.0
+
+
+class Service:
+    """An exchange with a clock and a feed, for asynchronous callers of one event loop."""
+
+    def __init__(
+        self, exchange: Exchange, clock: Clock, feed: Feed | None = None, fill_delay_ms: int = 250
+    ) -> None:
+        self.exchange = exchange
+        self.clock = clock
+        self.feed = feed
+        self.fill_delay_ms = fill_delay_ms
+        self.started_ms = clock.wall_ms()
+        self.counts = Counts()
+        self.invariants = "hold"
+        self.invariants_checked_ms = 0
+        self._readings = Readings()
+        self._queue: deque[_Job] = deque()
+        self._waiting: deque[_Job] = deque()
+        self._is_scheduled = False
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life
+
+    async def start(self) -> None:
+        """Begin to follow the feed and to look after what is due."""
+        self._check_invariants()
+        if self.feed is not None:
+            self._tasks.append(asyncio.create_task(self._follow(self.feed)))
+        self._tasks.append(asyncio.create_task(self._look_after()))
+
+    async def stop(self) -> None:
+        """Finish the running batch and take no more commands."""
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._queue.extend(self._waiting)
+        self._waiting.clear()
+        while self._queue:
+            self._turn()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether commands are taken."""
+        return not self._is_stopping
+
+    @property
+    def waiting(self) -> int:
+        """Orders that wait for an index, queued closes included."""
+        memory = self.exchange.memory
+        return sum(len(job.commands) for job in self._waiting) + len(memory.queue)
+
+    # -- commands
+
+    async def submit(self, command: Command, key: str) -> Record:
+        """Execute a command and return its record once that is durable.
+
+        Raises:
+            KeyConflictError: The key was used for another command.
+            MalformedCommandError: The journal cannot hold it.
+            QuarantinedError: A kernel failed on it before.
+            BatchLostError: Nothing was done; the same key can be sent again.
+        """
+        (answer,) = await self._put(_Job([(command, key)], self._future()))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def order(self, orders: list[tuple[Open | Close, str]]) -> list[Answer]:
+        """Carry out orders, one after another, at the first index published late enough.
+
+        Whatever has been answered before is answered again at once. Exceptions, those of
+        `submit`, are returned in place of the record of their order.
+        """
+        if self.fill_delay_ms == 0 or self.exchange.recall(orders[0][1]) is not None:
+            return await self._put(_Job(list(orders), self._future()))
+        fill_after_ms = self.clock.now_ms() + self.fill_delay_ms
+        delayed: list[tuple[Command, str]] = [
+            (replace(order, fill_after_ms=fill_after_ms), key) for order, key in orders
+        ]
+        underlyings = frozenset(self._underlying_of(order) for order, _ in orders) - {""}
+        if not underlyings:
+            return await self._put(_Job(list(orders), self._future()))
+        job = _Job(delayed, self._future(), underlyings, fill_after_ms)
+        job.deadline = asyncio.get_running_loop().time() + WAIT_MAX
+        if self._is_stopping:
+            raise BatchLostError("the exchange is stopping")
+        self._waiting.append(job)
+        return await job.answers
+
+    def _underlying_of(self, order: Open | Close) -> str:
+        """Return whose index an order waits for; nothing for one that is refused at once."""
+        memory = self.exchange.memory
+        if isinstance(order, Open):
+            return order.underlying if order.underlying in memory.underlyings else ""
+        token = memory.tokens.get(order.token)
+        if token is None:
+            return ""
+        rows = token.state.positions[: token.state.pool[0].position_count]
+        (found,) = ((rows.position_id == order.position_id) & (rows.notional > 0)).nonzero()
+        if not len(found):
+            return ""
+        return memory.underlyings[int(token.state.series[int(rows[found[0]].series)].underlying)]
+
+    @staticmethod
+    def _future() -> "asyncio.Future[list[Answer]]":
+        return asyncio.get_running_loop().create_future()
+
+    async def _put(self, job: _Job) -> list[Answer]:
+        if self._is_stopping:
+            raise BatchLostError("the exchange is stopping")
+        self._queue.append(job)
+        self._schedule()
+        return await job.answers
+
+    def _schedule(self) -> None:
+        """Take a turn once everything that is ready to hand in commands has done so."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    # -- the writer's turn
+
+    def _turn(self) -> None:
+        """Execute what has come in, commit it, and answer."""
+        self._is_scheduled = False
+        begun, now_ms = perf_counter(), self.clock.now_ms()
+        done: list[_Job] = []
+        try:
+            self._execute_queue(done, now_ms)
+            self._flush_due(now_ms)
+            self._readings.take(self.exchange, now_ms)
+        except QuarantinedError:
+            _log.exception("a kernel failed; the batch is dropped")
+        self._commit(done)
+        self._count(begun, done)
+        if self._queue:
+            self._schedule()
+
+    def _execute_queue(self, done: list[_Job], now_ms: int) -> None:
+        executed = 0
+        self._take_overdue()
+        while self._queue and executed < BATCH_MAX:
+            job = self._queue.popleft()
+            done.append(job)
+            executed += len(job.commands)
+            for command, key in job.commands:
+                job.results.append(self._execute(command, key, now_ms))
+            self._take_ready(job)
+
+    def _execute(self, command: Command, key: str, now_ms: int) -> Answer:
+        """Execute one command; the error in place of a record where it is nothing to execute.
+
+        Raises:
+            QuarantinedError: A kernel failed, and the batch is lost.
+        """
+        try:
+            record = self.exchange.execute(replace(command, now_ms=now_ms), key).record
+        except (KeyConflictError, MalformedCommandError) as error:
+            return error
+        except QuarantinedError as error:
+            if error.__cause__ is not None:
+                raise
+            return error
+        if isinstance(command, Tick):
+            self._fill_queued(command.underlying, record, now_ms)
+        return record
+
+    def _fill_queued(self, underlying: str, record: Record, now_ms: int) -> None:
+        """Carry out the closes that waited for a fresh index, before anything else is done."""
+        outcome = read_outcome(record.outcome)
+        if outcome.code == 0 and outcome.verdict == OracleVerdict.USED:
+            for close in self.exchange.waiting(underlying):
+                self._execute(close, f"/fill/{close.order}", now_ms)
+
+    def _take_ready(self, job: _Job) -> None:
+        """After ticks, move the orders whose index has come before everything that came later."""
+        ticked = {each.underlying for each, _ in job.commands if isinstance(each, Tick)}
+        if not ticked or not self._waiting:
+            return
+        memory = self.exchange.memory
+        indices = dict(zip(memory.underlyings, memory.market.oracle.index_ms.tolist(), strict=True))
+        ready = [
+            each
+            for each in self._waiting
+            if all(indices[name] >= each.fill_after_ms for name in each.underlyings)
+        ]
+        self._move(ready)
+
+    def _take_overdue(self) -> None:
+        """Move the orders that have waited too long, to be refused or queued."""
+        if self._waiting:
+            now = asyncio.get_running_loop().time()
+            self._move([each for each in self._waiting if each.deadline <= now])
+
+    def _move(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            self._waiting.remove(job)
+        self._queue.extendleft(reversed(jobs))
+
+    def _flush_due(self, now_ms: int) -> None:
+        for name, token in self.exchange.memory.tokens.items():
+            due_ms = int(token.state.pool[0].next_flush_ms)
+            if now_ms >= due_ms:
+                self._execute(Flush(name, now_ms), f"/flush/{name}/{due_ms}", now_ms)
+
+    def _commit(self, done: list[_Job]) -> None:
+        try:
+            self.exchange.commit()
+        except BatchLostError as error:
+            self.counts.lost_batches += 1
+            _log.exception("a batch was lost")
+            for job in done:
+                job.results = [error] * len(job.commands)
+        for job in done:
+            if not job.answers.done():
+                lost = BatchLostError("the batch was dropped")
+                missing = len(job.commands) - len(job.results)
+                job.answers.set_result(job.results + [lost] * missing)
+
+    def _count(self, begun: float, done: list[_Job]) -> None:
+        taken = perf_counter() - begun
+        counts = self.counts
+        counts.batches += 1
+        counts.commands += sum(len(job.commands) for job in done)
+        counts.batch_seconds += taken
+        counts.last_batch_seconds = taken
+
+    # -- what happens by itself
+
+    def observe(self, seen: Iterable[Observation]) -> "asyncio.Future[list[Answer]]":
+        """Hand in observations as ticks."""
+        now_ms, number = self.clock.now_ms(), self.exchange.journal_length
+        ticks: list[tuple[Command, str]] = [
+            (
+                Tick(
+                    each.symbol,
+                    each.price_e8,
+                    each.published_ms,
+                    now_ms,
+                    each.confidence_e8,
+                    each.vol_e9,
+                    each.sources,
+                ),
+                f"/tick/{each.symbol}/{each.published_ms}/{number}",
+            )
+            for each in seen
+        ]
+        job = _Job(ticks, self._future())
+        self._queue.append(job)
+        self._schedule()
+        return job.answers
+
+    async def _follow(self, feed: Feed) -> None:
+        try:
+            async for seen in feed.observations(self.clock):
+                await self.observe(seen)
+        except Exception:  # noqa: BLE001 - whatever it is, the exchange goes on without prices
+            _log.exception("the feed %s has failed; its prices become stale", feed.name)
+
+    async def _look_after(self) -> None:
+        """Let nothing wait for a caller: overdue orders, flushes, invariants."""
+        loop = asyncio.get_running_loop()
+        check_at = loop.time() + CHECK_EVERY
+        while True:
+            await asyncio.sleep(0.25)
+            self._schedule()
+            if loop.time() >= check_at:
+                self._check_invariants()
+                check_at = loop.time() + CHECK_EVERY
+
+    def _check_invariants(self) -> None:
+        memory = self.exchange.memory
+        broken = "hold"
+        for token in memory.tokens.values():
+            number = first_violation(token.state, token.rules, memory.market)
+            if number:
+                broken = f"I{int(number)}"
+        if broken != "hold" and self.invariants == "hold":
+            _log.error("invariant %s is broken", broken)
+        self.invariants = broken
+        self.invariants_checked_ms = self.clock.wall_ms()
