@@ -18,7 +18,9 @@ from api.exchange import Exchange
 from api.feeds import Feed
 from api.feeds.replay import ReplayFeed
 from api.feeds.simulated import STARTS, SimulatedFeed, Start
+from api.http.app import create_app
 from api.keys import KeyRecord, KeyRing, KeyRingError
+from api.service import Service
 from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, Settings, SettingsError, read_master_key
 from api.store import Store, StoreError
 from api.warmup import warm_up
@@ -218,10 +220,6 @@ def _prepare() -> None:
 
 
 def _application(parts: Parts, settings: Settings) -> Any:
-    """Return the HTTP application of a server; only a server needs its modules."""
-    from api.http.app import create_app  # noqa: PLC0415
-    from api.service import Service  # noqa: PLC0415
-
     exchange, clock, keys, feed, _ = parts
     service = Service(exchange, clock, feed, fill_delay_ms=settings.fill_delay_ms)
     return create_app(service, keys, settings)
