@@ -111,7 +111,7 @@ class Exchange:
         """
         if not self._is_current:
             self._reload()
-        command = normal_form(command)
+        command, written = normal_form(command)
         if not is_countable(command):
             raise MalformedCommandError(f"{command!r} holds a number out of range")
         if not (key and key.isprintable() and len(key) <= KEY_LENGTH_MAX):
@@ -126,7 +126,7 @@ class Exchange:
         sequence = self._sequence + 1
         try:
             done = execute(self.memory, command, sequence)
-            record = make_record(self._digest, sequence, key, command, *done)
+            record = make_record(self._digest, sequence, key, command, written, *done)
         except Exception as error:
             self._quarantine.add(key)
             self._drop_batch()
@@ -183,7 +183,7 @@ class Exchange:
             KeyError: Its token is not listed.
             ValueError: Its underlying is not.
         """
-        order = normal_form(order)
+        order, _ = normal_form(order)
         if not is_countable(order):
             raise MalformedCommandError(f"{order!r} holds a number out of range")
         return quote(self.memory, order)
@@ -220,14 +220,13 @@ class Exchange:
             self._reload()
         if not (self._batch or self._samples or self._notes):
             return
-        saved: dict[str, dict[str, Any]] = {}
         try:
             with self.store.transaction() as connection:
                 self._save_journal(connection)
                 self._save_accounts(connection)
                 self._save_market(connection)
                 self._save_bookings(connection)
-                self._save_states(connection, saved)
+                self._save_states(connection)
                 for table, samples in self._samples.items():
                     upsert(connection, table, samples)
                 notes = ({"name": name, "value": value} for name, value in self._notes.items())
@@ -238,8 +237,6 @@ class Exchange:
             with suppress(Exception):
                 self._reload()
             raise BatchLostError("the database did not take the batch") from error
-        for name, parts in saved.items():
-            self._saved.setdefault(name, {}).update(parts)
         self._keys.update(self._batch)
         self._start_batch()
 
@@ -256,7 +253,9 @@ class Exchange:
         upsert(connection, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
 
     def _save_market(self, connection: Connection) -> None:
-        """Write what all tokens share."""
+        """Write what all tokens share, where the batch has changed it."""
+        if not rows.changes_market(self._batch.values()):
+            return
         upsert(connection, ORACLES, rows.oracle_rows(self.memory))
         upsert(connection, MINUTES, rows.minute_rows(self.memory))
         upsert(connection, SHAPES, rows.shape_rows(self.memory))
@@ -271,15 +270,21 @@ class Exchange:
         upsert(connection, WAITING, added)
         delete(connection, WAITING, self._queue_saved - queue.keys())
 
-    def _save_states(self, connection: Connection, saved: dict[str, dict[str, Any]]) -> None:
-        """Write every row of a state the batch has changed; `saved` receives what was written."""
+    def _save_states(self, connection: Connection) -> None:
+        """Write every row of a state the batch has changed.
+
+        What counts as saved may run ahead of the commit: after one that fails, all is read again.
+        """
         for name in sorted(self._touched):
-            state, before = self.memory.tokens[name].state, self._saved.get(name, {})
+            state, saved = self.memory.tokens[name].state, self._saved.setdefault(name, {})
             for part, table in STATE.items():
-                words = words_in_use(state, part)
-                slots = rows_that_differ(words, before.get(part))
+                words, before = words_in_use(state, part), saved.get(part)
+                slots = rows_that_differ(words, before)
                 put(connection, table, as_rows(name, words, slots))
-                saved.setdefault(name, {})[part] = words.copy()
+                if before is None or len(before) != len(words):
+                    saved[part] = words.copy()
+                else:
+                    before[slots] = words[slots]
 
 
 def _repeated(record: Record, command: Command) -> Executed:

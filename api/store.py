@@ -8,7 +8,7 @@ A lock beside the file keeps a second writer out.
 
 import fcntl
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from api.journal import Record
 from api.tables import ENTRIES, JOURNAL, METADATA, SAMPLES, SERIES_SAMPLES, SETTINGS
 
 Words = npt.NDArray[np.int64]
+CHECKPOINT_PAGES = 8_000
+"""Length of the write-ahead log, 32 MB, at which a commit also writes it back."""
 READERS_MAX = 64
 """Threads that read history at once; more wait for each other."""
 
@@ -50,6 +52,7 @@ def _writing_engine(path: Path) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA busy_timeout=5000")
 
     @event.listens_for(engine, "begin")
@@ -238,11 +241,17 @@ def _insert_text(table: Table) -> str:
     return str(table.insert().compile(dialect=dialect()))
 
 
+def _run_many(connection: Connection, text: str, rows: list[tuple[Any, ...]]) -> None:
+    """Run a statement for each row, straight through the driver: a commit has a dozen of them."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.executemany(text, rows)
+
+
 def put(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert rows, given as tuples of all columns, replacing those with the same key."""
     values = list(rows)
     if values:
-        connection.exec_driver_sql(_upsert_text(table), values)
+        _run_many(connection, _upsert_text(table), values)
 
 
 def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -263,7 +272,7 @@ def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]
     """Insert rows, given as tuples of all columns; a key that exists is an error."""
     values = list(rows)
     if values:
-        connection.exec_driver_sql(_insert_text(table), values)
+        _run_many(connection, _insert_text(table), values)
 
 
 def rows_that_differ(words: Words, saved: Words | None) -> list[int]:
