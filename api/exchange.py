@@ -60,8 +60,11 @@ class QuarantinedError(Exception):
 
 
 def fill_key(number: int) -> str:
-    """Return the idempotency key under which a queued close is carried out."""
-    return f"fill/{number}"
+    """Return the idempotency key under which a queued close is carried out.
+
+    No caller has one like it: theirs begin with the name of an account.
+    """
+    return f"/fill/{number}"
 
 
 class Exchange:

@@ -23,6 +23,7 @@ from api.exchange import (
     Exchange,
     KeyConflictError,
     QuarantinedError,
+    fill_key,
 )
 from api.feeds import Feed, Observation
 from api.journal import MalformedCommandError, Record, read_outcome
@@ -310,7 +311,7 @@ class Service:
         outcome = read_outcome(record.outcome)
         if outcome.code == 0 and outcome.verdict == OracleVerdict.USED:
             for close in self.exchange.waiting(underlying):
-                self._execute(close, f"/fill/{close.order}", now_ms)
+                self._execute(close, fill_key(close.order), now_ms)
 
     def _take_ready(self, job: _Job) -> None:
         """After ticks, move the orders whose index has come before everything that came later."""
