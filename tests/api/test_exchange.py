@@ -91,7 +91,7 @@ def run_a_life(exchange: Exchange) -> None:
     assert do(Close(TOKEN, "buyer", bought.row, ONE, later), "wait").outcome.queued
     tick(exchange, due + 3 * MINUTE_MS)
     (waited,) = exchange.waiting("BTC")
-    assert do(waited, f"fill/{waited.order}").outcome.code == 0
+    assert do(waited, f"/fill/{waited.order}").outcome.code == 0
     exchange.commit()
 
 

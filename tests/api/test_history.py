@@ -216,7 +216,7 @@ def test_a_queued_close_is_not_a_trade_until_it_is_filled(exchange: Exchange) ->
     assert read_entries(exchange.store, f"fill/{number}", None, ALL) == []
     tick(exchange, stale + MINUTE_MS)
     (late,) = exchange.waiting("BTC")
-    exchange.execute(late, f"fill/{number}")
+    exchange.execute(late, f"/fill/{number}")
     exchange.commit()
     assert kinds(read_entries(exchange.store, f"trades/{TOKEN}", None, ALL)) == [Open]
     (refused,) = read_entries(exchange.store, f"fill/{number}", None, ALL)

@@ -113,7 +113,7 @@ def test_a_close_on_a_stale_mark_waits_for_the_next_index(
     """Nothing moves until then; the number of the order is that of its record."""
     before = state_digest(exchange)
     answer = exchange.execute(sale(position), "sell")
-    assert answer.outcome == Outcome(row=position, queued=True)
+    assert answer.outcome == Outcome(row=position, queued=True, series=0)
     assert answer.moves == {}
     assert state_digest(exchange) == before
     assert exchange.waiting("BTC") == exchange.waiting("ETH") == []
@@ -135,7 +135,7 @@ def test_it_is_filled_at_what_a_close_then_would_be(exchange: Exchange, position
     exchange.execute(sale(position), "sell")
     tick(exchange, FRESH, btc=99_500)
     (close,) = exchange.waiting("BTC")
-    queued = exchange.execute(close, f"fill/{close.order}").outcome
+    queued = exchange.execute(close, f"/fill/{close.order}").outcome
     exchange._drop_batch()  # noqa: SLF001 - the same prices once more, without the queue
     tick(exchange, FRESH, btc=99_500)
     straight = exchange.execute(sale(position, now_ms=FRESH), "straight").outcome
@@ -255,7 +255,7 @@ def test_nothing_but_what_waits_is_carried_out(exchange: Exchange, position: int
     with pytest.raises(QueueError):
         exchange.execute(sale(position, ONE // 20, order=number, now_ms=FRESH), "part")
     assert list(exchange.memory.queue) == [number]
-    key = f"fill/{number}"
+    key = f"/fill/{number}"
     filled = exchange.execute(sale(position, order=number, now_ms=FRESH), key).outcome
     assert exchange.execute(sale(position, order=number, now_ms=FRESH + 1), key).outcome == filled
 
