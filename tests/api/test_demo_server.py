@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from api.client import Client, UnauthorizedError
 
+from api.client import Client, UnauthorizedError
 from tests.api.conftest import Run
 
 LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:[0-9]+)\n")

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from amm.units import MINUTE_MS, ONE
-from api.dispatch import largest, quote_close, ticker_of
-from api.exchange import Exchange, QueueError
+from api import exchange as writer
+from api.dispatch import Done, execute, largest, quote_close, ticker_of
+from api.exchange import Exchange, QuarantinedError, QueueError, fill_key
 from api.journal import read_outcome
 from api.memory import Memory
 from api.recovery import check_database
@@ -18,6 +19,7 @@ from tests.api.conftest import START_MS, TOKEN, tick
 from vaults.commands import (
     Cancel,
     Close,
+    Command,
     Credit,
     Debit,
     ListToken,
@@ -91,7 +93,7 @@ def sale(position: int, notional: int = ONE // 10, **changes: object) -> Close:
 def fill_waiting(exchange: Exchange, underlying: str = "BTC") -> list[Outcome]:
     """Carry out what waits, as the loop does after each tick."""
     return [
-        exchange.execute(close, f"fill/{close.order}").outcome
+        exchange.execute(close, fill_key(close.order)).outcome
         for close in exchange.waiting(underlying)
     ]
 
@@ -256,6 +258,31 @@ def test_nothing_but_what_waits_is_carried_out(exchange: Exchange, position: int
     key = f"fill/{number}"
     filled = exchange.execute(sale(position, order=number, now_ms=FRESH), key).outcome
     assert exchange.execute(sale(position, order=number, now_ms=FRESH + 1), key).outcome == filled
+
+
+def test_one_that_makes_a_kernel_fail_holds_nobody_up(
+    exchange: Exchange, position: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays queued, and is left out until another process has looked at it."""
+    other = exchange.execute(opening(strike_e8=101_000 * ONE), "other").outcome.row
+    first = exchange.execute(sale(position), "first").record.sequence
+    second = exchange.execute(sale(other), "second").record.sequence
+    tick(exchange, FRESH)
+    exchange.commit()
+
+    def fails_for_the_first(memory: Memory, command: Command, sequence: int) -> Done:
+        assert not (isinstance(command, Close) and command.position_id == position)
+        return execute(memory, command, sequence)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "execute", fails_for_the_first)
+        assert [each.order for each in exchange.waiting("BTC")] == [first, second]
+        with pytest.raises(QuarantinedError):
+            fill_waiting(exchange)
+        assert [each.order for each in exchange.waiting("BTC")] == [second]
+        assert [each.code for each in fill_waiting(exchange)] == [0]
+    assert list(exchange.memory.queue) == [first]
+    assert_sound(exchange)
 
 
 # -- the order's own terms
