@@ -161,9 +161,10 @@ def kill_again_and_again(folder: Path, times: int) -> Iterator[Found]:
             sent = sum(len(each.unanswered) for each in traders)
             done = sum(len(each.acknowledged) for each in traders)
             server.restart()
+            server.assert_invariants()
             asyncio.run(_verify(server.url, traders))
             yield Found(done, sent)
-        server.assert_conserved()
+        server.stop_and_check()
 
 
 def main() -> None:
