@@ -72,5 +72,6 @@ def create_app(service: Service, keys: KeyRing, settings: Settings) -> Litestar:
         openapi_config=documents.config(),
         plugins=[documents.ClosedStructPlugin()],
         state=State(state),
+        logging_config=None,
         request_max_body_size=None,
     )
