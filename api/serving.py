@@ -20,6 +20,7 @@ from api.feeds import Feed
 from api.feeds.replay import ReplayFeed
 from api.feeds.simulated import STARTS, SimulatedFeed, Start
 from api.http.app import create_app
+from api.http.protocol import GatheringProtocol
 from api.keys import KeyRecord, KeyRing, KeyRingError
 from api.service import Service
 from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, Settings, SettingsError, read_master_key
@@ -218,7 +219,7 @@ def listen(app: Any, bound: socket.socket, ready: Callable[[], None]) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=GatheringProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,
