@@ -245,7 +245,7 @@ class Exchange:
         if not writes:
             return
         try:
-            self.store.write(writes)
+            self.store.stage(writes)()
         except Exception as error:
             self.abandon_commit()
             raise BatchLostError("the database did not take the batch") from error

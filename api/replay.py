@@ -103,7 +103,7 @@ class Replay:
         if found is None and self.exchange.journal_length == 0:
             writes: Writes = []
             upsert(writes, SETTINGS, [{"name": PLAN, "value": wanted}])
-            self.exchange.store.write(writes)
+            self.exchange.store.stage(writes)()
         elif found != wanted:
             raise PlanError(f"{self.exchange.store.path} holds another run: {found or 'no replay'}")
         self.checks = int(self.exchange.store.setting(CHECKS) or 0)

@@ -228,6 +228,7 @@ class Service:
     def _begin_commit(self) -> None:
         """Have the executed batch written by the thread; without one, answer what needs none."""
         jobs, self._executed = self._executed, []
+        begun = perf_counter()
         try:
             writes = self.exchange.begin_commit()
         except BatchLostError as error:
@@ -236,12 +237,13 @@ class Service:
         if not writes:
             self._finish(jobs)
             return
-        begun = perf_counter()
-        written = self._thread.submit(self.exchange.store.write, writes)
-        loop = asyncio.get_running_loop()
-        asyncio.wrap_future(written, loop=loop).add_done_callback(
-            lambda done: self._end_commit(jobs, begun, done.exception())
-        )
+        try:
+            commit = self.exchange.store.stage(writes)
+        except Exception as error:  # noqa: BLE001 - whatever the database has, the batch is lost
+            self._end_commit(jobs, begun, error)
+            return
+        written = asyncio.get_running_loop().run_in_executor(self._thread, commit)
+        written.add_done_callback(lambda done: self._end_commit(jobs, begun, done.exception()))
 
     def _end_commit(self, jobs: list[_Job], begun: float, error: BaseException | None) -> None:
         """Answer a batch that was written, or tell everybody that it was not."""

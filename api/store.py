@@ -7,7 +7,7 @@ A lock beside the file keeps a second writer out.
 """
 
 import fcntl
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -140,14 +140,27 @@ class Store:
         with self._engine.begin() as connection:
             yield connection
 
-    def write(self, writes: Writes) -> None:
-        """Do all writes in one transaction, straight through the driver; from any thread."""
-        with (
-            self.transaction() as connection,
-            closing(connection.connection.cursor()) as cursor,
-        ):
-            for text, rows in writes:
-                cursor.executemany(text, rows)
+    def stage(self, writes: Writes) -> Callable[[], None]:
+        """Do all writes in one transaction, straight through the driver.
+
+        What is returned commits it; it may be called from another thread. Only that waits for the
+        disk, and takes no turn of the interpreter's lock but the last.
+        """
+        connection = self._engine.connect()
+        try:
+            transaction = connection.begin()
+            with closing(connection.connection.cursor()) as cursor:
+                for text, rows in writes:
+                    cursor.executemany(text, rows)
+        except BaseException:
+            connection.close()
+            raise
+
+        def commit() -> None:
+            with connection:
+                transaction.commit()
+
+        return commit
 
     def setting(self, name: str) -> str | None:
         """Return a stored setting."""
