@@ -13,26 +13,13 @@ from typing import Any
 from sqlalchemy import Table
 
 from api import journal, rows
+from api.checkpoint import Checkpoint
 from api.dispatch import Executed, execute, is_countable, is_fillable, quote
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
-from api.recovery import load_memory
-from api.store import Store, Writes, append, as_rows, delete, put, rows_that_differ, upsert
-from api.tables import (
-    ACCOUNTS,
-    ENTRIES,
-    JOURNAL,
-    MINUTES,
-    ORACLES,
-    REFERENCES,
-    SETTINGS,
-    SHAPES,
-    STATE,
-    TOKENS,
-    WAITING,
-    WITHDRAWALS,
-)
+from api.recovery import catch_up, checkpoint_of, load_rows
+from api.store import Store, Writes, append, upsert
+from api.tables import ENTRIES, JOURNAL, SETTINGS
 from vaults.commands import Close, Command, Open
-from vaults.state import words_in_use
 from vaults.trade import QuotedOpening
 
 BATCH_MAX = 256
@@ -83,11 +70,9 @@ class Exchange:
         """Read the state of the last commit; what was done since did not happen."""
         assert not self.is_committing  # the database would not have it yet
         self._is_current = False
-        self.memory = load_memory(self.store, self._underlyings)
-        self._saved = {
-            name: {part: words_in_use(token.state, part).copy() for part in STATE}
-            for name, token in self.memory.tokens.items()
-        }
+        self.memory = load_rows(self.store, self._underlyings)
+        self._checkpoint = Checkpoint(self.memory, checkpoint_of(self.store))
+        catch_up(self.store, self.memory, self._checkpoint.sequence)
         last = self.store.last_record()
         self._digest = FIRST_DIGEST if last is None else last.digest
         self._sequence = 0 if last is None else last.sequence
@@ -97,11 +82,8 @@ class Exchange:
 
     def _start_batch(self) -> None:
         self._batch: dict[str, tuple[Command, Executed]] = {}
-        self._touched: set[str] = set()
         self._samples: dict[Table, list[dict[str, Any]]] = {}
         self._notes: dict[str, str] = {}
-        self._names_saved = len(self.memory.names)
-        self._queue_saved = set(self.memory.queue)
 
     @property
     def journal_length(self) -> int:
@@ -145,7 +127,6 @@ class Exchange:
         self._sequence, self._digest = sequence, record.digest
         executed = Executed(*done, record, command)
         self._batch[key] = command, executed
-        self._touched.update(done.moves)
         return executed
 
     def recall(self, key: str) -> Record | None:
@@ -279,18 +260,30 @@ class Exchange:
         return writes
 
     def _writes(self) -> Writes:
-        """Return everything the batch has changed."""
+        """Return what the batch adds to the journal; with it, now and then, the state as rows."""
         writes: Writes = []
-        self._save_journal(writes)
-        self._save_accounts(writes)
-        self._save_market(writes)
-        self._save_bookings(writes)
-        self._save_states(writes)
+        batch = self._batch.values()
+        append(writes, JOURNAL, (executed.record for _, executed in batch))
+        append(writes, ENTRIES, rows.entry_rows(self.memory, batch))
         for table, samples in self._samples.items():
             upsert(writes, table, samples)
         notes = ({"name": name, "value": value} for name, value in self._notes.items())
         upsert(writes, SETTINGS, notes)
+        if self._checkpoint.is_due(self._sequence):
+            self._checkpoint.save(self.memory, self._sequence, writes)
         return writes
+
+    def checkpoint(self) -> None:
+        """Save the state as rows, so that the next start has no journal to apply.
+
+        Raises:
+            BatchLostError: As `commit`, which comes first.
+        """
+        self.commit()
+        if self._checkpoint.sequence < self._sequence:
+            writes: Writes = []
+            self._checkpoint.save(self.memory, self._sequence, writes)
+            self.store.stage(writes)()
 
     def end_commit(self) -> None:
         """Count what was written as durable."""
@@ -308,52 +301,6 @@ class Exchange:
         self._is_current = False
         with suppress(Exception):
             self._reload()
-
-    def _save_journal(self, writes: Writes) -> None:
-        """Write the records of the batch, and the topics they are found by."""
-        batch = self._batch.values()
-        append(writes, JOURNAL, (executed.record for _, executed in batch))
-        append(writes, ENTRIES, rows.entry_rows(self.memory, batch))
-
-    def _save_accounts(self, writes: Writes) -> None:
-        """Write the names of new accounts."""
-        first = self._names_saved
-        names = enumerate(self.memory.names[first:], first)
-        upsert(writes, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
-
-    def _save_market(self, writes: Writes) -> None:
-        """Write what all tokens share, where the batch has changed it."""
-        if not rows.changes_market(self._batch.values()):
-            return
-        upsert(writes, ORACLES, rows.oracle_rows(self.memory))
-        upsert(writes, MINUTES, rows.minute_rows(self.memory))
-        upsert(writes, SHAPES, rows.shape_rows(self.memory))
-
-    def _save_bookings(self, writes: Writes) -> None:
-        """Write what the batch did beyond the states of tokens."""
-        batch, queue = self._batch.values(), self.memory.queue
-        upsert(writes, TOKENS, rows.token_rows(self.memory, batch))
-        upsert(writes, REFERENCES, rows.reference_rows(self.memory, batch))
-        upsert(writes, WITHDRAWALS, rows.withdrawal_rows(self.memory, batch))
-        added = rows.waiting_rows(self.memory, queue.keys() - self._queue_saved)
-        upsert(writes, WAITING, added)
-        delete(writes, WAITING, self._queue_saved - queue.keys())
-
-    def _save_states(self, writes: Writes) -> None:
-        """Write every row of a state the batch has changed.
-
-        What counts as saved may run ahead of the commit: after one that fails, all is read again.
-        """
-        for name in sorted(self._touched):
-            state, saved = self.memory.tokens[name].state, self._saved.setdefault(name, {})
-            for part, table in STATE.items():
-                words, before = words_in_use(state, part), saved.get(part)
-                slots = rows_that_differ(words, before)
-                put(writes, table, as_rows(name, words, slots))
-                if before is None or len(before) != len(words):
-                    saved[part] = words.copy()
-                else:
-                    before[slots] = words[slots]
 
 
 def _repeated(record: Record, command: Command) -> Executed:

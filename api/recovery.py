@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from api.checkpoint import CHECKPOINT
 from api.history import topics_of
 from api.journal import (
     FIRST_DIGEST,
@@ -39,7 +40,28 @@ from vaults.state import State, empty_state
 
 
 def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
-    """Return the state as the rows have it: that of the last commit."""
+    """Return the state of the last commit: the rows, and what the journal has after them."""
+    memory = load_rows(store, underlyings)
+    catch_up(store, memory, checkpoint_of(store))
+    return memory
+
+
+def checkpoint_of(store: Store) -> int:
+    """Return the number of the last record the rows know of, 0 where there are none."""
+    return int(store.setting(CHECKPOINT) or 0)
+
+
+def catch_up(store: Store, memory: Memory, sequence: int) -> None:
+    """Apply the journal after a record to the state as it was then."""
+    for record in store.journal(after=sequence):
+        command, outcome = read_command(record), read_outcome(record.outcome)
+        moves, oracle = read_moves(record), read_oracle(record)
+        memory.apply_record(record.sequence, command, outcome, moves, oracle)
+    memory.remark()
+
+
+def load_rows(store: Store, underlyings: tuple[str, ...]) -> Memory:
+    """Return the state as the rows have it; its marks are not yet computed."""
     memory = Memory(underlyings)
     memory.names = [row.name for row in store.rows(ACCOUNTS)]
     memory.account_ids = {name: place for place, name in enumerate(memory.names)}
@@ -57,7 +79,6 @@ def load_memory(store: Store, underlyings: tuple[str, ...]) -> Memory:
     memory.references = {row.reference: row.sequence for row in store.rows(REFERENCES)}
     memory.withdrawals = [Withdrawal(*row[1:]) for row in store.rows(WITHDRAWALS)]
     _load_tokens(store, memory)
-    memory.remark()
     return memory
 
 

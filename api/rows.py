@@ -1,4 +1,4 @@
-"""What is in memory, and what a batch did, as rows of tables."""
+"""What is in memory as rows of tables."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
@@ -6,30 +6,12 @@ from typing import Any
 from api import journal
 from api.dispatch import Executed
 from api.history import topics_of
-from api.memory import Memory
-from vaults.commands import (
-    Command,
-    Credit,
-    Debit,
-    ListToken,
-    Pause,
-    PublishSurface,
-    Restart,
-    Resume,
-    StartUnderlying,
-    Tick,
-    Withdraw,
-)
+from api.memory import Memory, Withdrawal
+from vaults.commands import Command
 
 Row = dict[str, Any]
 Batch = Collection[tuple[Command, Executed]]
 """Commands and what they did, refused ones included."""
-_OF_THE_MARKET = Tick | Restart | PublishSurface | StartUnderlying
-
-
-def changes_market(batch: Batch) -> bool:
-    """Whether a batch may have changed what all tokens share."""
-    return any(isinstance(command, _OF_THE_MARKET) for command, _ in batch)
 
 
 def oracle_rows(memory: Memory) -> Iterator[Row]:
@@ -64,32 +46,27 @@ def entry_rows(memory: Memory, batch: Batch) -> Iterator[tuple[str, int]]:
             yield topic, executed.record.sequence
 
 
-def token_rows(memory: Memory, batch: Batch) -> Iterator[Row]:
-    """Yield the tokens that were listed, paused or resumed."""
-    numbers = {name: number for number, name in enumerate(memory.tokens)}
-    changed = {each.token for each in _done(batch, ListToken | Pause | Resume)}
-    for name in sorted(changed, key=numbers.__getitem__):
-        listing = journal.listing_bytes(memory.tokens[name].listing)
+def token_rows(memory: Memory) -> Iterator[Row]:
+    """Yield every token, as it was listed and whether it is paused."""
+    for number, (name, token) in enumerate(memory.tokens.items()):
+        listing = journal.listing_bytes(token.listing)
         is_paused = int(name in memory.paused)
-        yield {
-            "number": numbers[name], "token": name, "listing": listing, "is_paused": is_paused
-        }  # fmt: skip
+        yield {"number": number, "token": name, "listing": listing, "is_paused": is_paused}
 
 
-def reference_rows(memory: Memory, batch: Batch) -> Iterator[Row]:
-    """Yield the external references that were used."""
-    for command in _done(batch, Credit | Debit):
-        if command.reference:
-            sequence = memory.references[command.reference]
-            yield {"reference": command.reference, "sequence": sequence}
+def reference_rows(memory: Memory, after: int) -> Iterator[Row]:
+    """Yield the external references that were used after a record."""
+    for reference, sequence in reversed(memory.references.items()):
+        if sequence <= after:
+            return
+        yield {"reference": reference, "sequence": sequence}
 
 
-def withdrawal_rows(memory: Memory, batch: Batch) -> Iterator[Row]:
-    """Yield the withdrawals that were asked for or completed."""
-    for command, executed in batch:
-        if isinstance(command, Withdraw | Debit) and not executed.outcome.code:
-            number = executed.outcome.row
-            yield {"number": number, **memory.withdrawals[number - 1]._asdict()}
+def withdrawal_rows(memory: Memory, known: list[Withdrawal]) -> Iterator[Row]:
+    """Yield the withdrawals that are not as they were known."""
+    for number, withdrawal in enumerate(memory.withdrawals, 1):
+        if number > len(known) or withdrawal != known[number - 1]:
+            yield {"number": number, **withdrawal._asdict()}
 
 
 def waiting_rows(memory: Memory, numbers: Iterable[int]) -> Iterator[Row]:
@@ -98,10 +75,3 @@ def waiting_rows(memory: Memory, numbers: Iterable[int]) -> Iterator[Row]:
         waiting = memory.queue[number]
         command = journal.close_bytes(waiting.command)
         yield {"number": number, "underlying": waiting.underlying, "command": command}
-
-
-def _done(batch: Batch, kinds: Any) -> Iterator[Any]:
-    """Yield the commands of some kinds that were carried out."""
-    for command, executed in batch:
-        if isinstance(command, kinds) and not executed.outcome.code:
-            yield command

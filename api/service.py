@@ -120,6 +120,7 @@ class Service:
             await self.settled()
             self._turn()
         self._thread.shutdown()
+        self.exchange.checkpoint()
 
     @property
     def is_ready(self) -> bool:
@@ -231,13 +232,13 @@ class Service:
             self._begin_commit()
 
     def _is_batch_ready(self) -> bool:
-        """Whether those who were here last time are here again, or who is has waited long enough.
+        """Whether half of those who were here last time are here, or have waited long enough.
 
-        Every commit waits for the disk, so it pays to have everybody in it. A caller who is alone
-        does not wait.
+        Every commit waits for the disk, so it pays to share it; while one half waits, the other is
+        executed. A caller who is alone does not wait.
         """
         here = len(self._executed)
-        if self._readers or here == 0 or here >= self._callers:
+        if self._readers or here == 0 or 2 * here >= self._callers:
             return True
         loop = asyncio.get_running_loop()
         if self._gathering_until == 0.0:

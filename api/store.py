@@ -228,10 +228,10 @@ class Store:
         with self._reading.connect() as connection:
             return set(connection.execute(select(JOURNAL.c.key)).scalars())
 
-    def journal(self, batch: int = 2_000) -> Generator[Record]:
-        """Yield every record in order, reading a batch at a time."""
+    def journal(self, batch: int = 2_000, after: int = 0) -> Generator[Record]:
+        """Yield every record after one in order, reading a batch at a time."""
         with self._reading.connect() as connection:
-            query = select(JOURNAL).order_by(JOURNAL.c.sequence)
+            query = select(JOURNAL).where(JOURNAL.c.sequence > after).order_by(JOURNAL.c.sequence)
             for row in connection.execution_options(yield_per=batch).execute(query):
                 yield Record(*row)
 
