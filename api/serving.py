@@ -216,6 +216,16 @@ def _prepare() -> None:
         timer.cancel()
 
 
+def _application(parts: Parts, settings: Settings) -> Any:
+    """Return the HTTP application of a server; only a server needs its modules."""
+    from api.http.app import create_app  # noqa: PLC0415
+    from api.service import Service  # noqa: PLC0415
+
+    exchange, clock, keys, feed, _ = parts
+    service = Service(exchange, clock, feed, fill_delay_ms=settings.fill_delay_ms)
+    return create_app(service, keys, settings)
+
+
 def _welcome(parts: Parts, url: str) -> str:
     token = next(iter(parts.exchange.memory.tokens))
     step = BTC_TERMS.strike_step_e8
@@ -230,21 +240,15 @@ def run_server(settings: Settings, tell: Tell) -> None:
         ServingError, SettingsError, StoreError, KeyRingError, DemoError, HistoryError,
         SurfaceError: It cannot start.
     """
-    from api.http.app import create_app  # noqa: PLC0415
-    from api.service import Service  # noqa: PLC0415
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         bound = stack.enter_context(_bind(settings))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _prepare()
         parts = assemble(settings, stack)
-        service = Service(
-            parts.exchange, parts.clock, parts.feed, fill_delay_ms=settings.fill_delay_ms
-        )
 
         def ready() -> None:
             tell(f"listening on {url_of(bound)}")
             if parts.demo_keys:
                 tell(_welcome(parts, url_of(bound)))
 
-        listen(create_app(service, parts.keys, settings), bound, ready)
+        listen(_application(parts, settings), bound, ready)

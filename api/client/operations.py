@@ -43,6 +43,7 @@ from api.wire import (
     PremiumPayment,
     PriceRequest,
     PriceResult,
+    ProblemCode,
     Provider,
     PublicTrade,
     Quote,
@@ -59,6 +60,7 @@ from api.wire import (
     TokenParameters,
     TokenRequest,
     Trade,
+    UnderlyingRequest,
     Withdrawal,
     WithdrawalRequest,
 )
@@ -88,6 +90,11 @@ class Operations:
         return read(path("indices", symbol), Index)
 
     @Listing
+    def problems(self) -> Pages[ProblemCode]:
+        """List every code a problem can have."""
+        return Pages(path("problems"), ProblemCode)
+
+    @Listing
     def underlyings(self) -> Pages[Index]:
         """List underlyings with their index."""
         return Pages(path("underlyings"), Index)
@@ -111,9 +118,10 @@ class Operations:
         return read(path("instruments", instrument), InstrumentDetail)
 
     @Listing
-    def mark_history(self, instrument: str) -> Pages[MarkPoint]:
-        """List the readings of a series."""
-        return Pages(path("instruments", instrument, "history"), MarkPoint)
+    def mark_history(self, instrument: str, *, since: int | None = None) -> Pages[MarkPoint]:
+        """List the readings of a series from an exchange time on, oldest first."""
+        target = with_query(path("instruments", instrument, "history"), since=since)
+        return Pages(target, MarkPoint)
 
     @Listing
     def tickers(self, *, token: str | None = None, underlying: str | None = None) -> Pages[Ticker]:
@@ -131,9 +139,9 @@ class Operations:
         return read(path("pools", token), Pool)
 
     @Listing
-    def pool_history(self, token: str) -> Pages[PoolPoint]:
-        """List the readings of a token's main pool."""
-        return Pages(path("pools", token, "history"), PoolPoint)
+    def pool_history(self, token: str, *, since: int | None = None) -> Pages[PoolPoint]:
+        """List the readings of a token's main pool from an exchange time on, oldest first."""
+        return Pages(with_query(path("pools", token, "history"), since=since), PoolPoint)
 
     @Listing
     def flushes(self, token: str) -> Pages[FlushRecord]:
@@ -151,13 +159,13 @@ class Operations:
         return read(path("pools", token, "scenarios"), Scenarios)
 
     @Listing
-    def parameters(self, *, token: str | None = None) -> Pages[TokenParameters]:
-        """List the parameters in force."""
-        return Pages(with_query(path("parameters"), token=token), TokenParameters)
+    def parameters(self) -> Pages[TokenParameters]:
+        """List the parameters in force, token by token."""
+        return Pages(path("parameters"), TokenParameters)
 
     @Listing
-    def public_trades(self, *, token: str | None = None) -> Pages[PublicTrade]:
-        """List everybody's trades, without names."""
+    def public_trades(self, token: str) -> Pages[PublicTrade]:
+        """List everybody's trades in a token, without names, newest first."""
         return Pages(with_query(path("trades"), token=token), PublicTrade)
 
     @Operation
@@ -291,14 +299,17 @@ class Operations:
     # -- account
 
     @Operation
-    def account(self) -> Call[Account]:
-        """Return own balances, equity, and how long they last."""
-        return read(path("account"), Account)
+    def account(self, account: str | None = None) -> Call[Account]:
+        """Return balances, equity, and how long they last.
+
+        They are the key's own; of another account for the roles risk and operator.
+        """
+        return read(with_query(path("account"), account=account), Account)
 
     @Listing
-    def ledger(self) -> Pages[LedgerLine]:
-        """List what moved in and out of the own balances."""
-        return Pages(path("ledger"), LedgerLine)
+    def ledger(self, account: str | None = None) -> Pages[LedgerLine]:
+        """List what moved in and out of balances, newest first; whose, as in `account`."""
+        return Pages(with_query(path("ledger"), account=account), LedgerLine)
 
     @Listing
     def deposits(self) -> Pages[Deposit]:
@@ -368,9 +379,9 @@ class Operations:
         return change("DELETE", path("requests", request_id), None, PoolRequest, idempotency_key)
 
     @Operation
-    def provider(self) -> Call[Provider]:
-        """Return own shares of pools, their value, and requests that wait."""
-        return read(path("provider"), Provider)
+    def provider(self, account: str | None = None) -> Call[Provider]:
+        """Return shares of pools, their value, and requests that wait; whose, as in `account`."""
+        return read(with_query(path("provider"), account=account), Provider)
 
 
 class OperatorOperations:
@@ -428,6 +439,14 @@ class OperatorOperations:
         """Allow new positions in a token again."""
         asked = TokenRequest(token=token)
         return change("POST", path("operator", "resume"), asked, Accepted, idempotency_key)
+
+    @Operation
+    def start_underlying(
+        self, symbol: str, vol: AmountLike, *, idempotency_key: str | None = None
+    ) -> Call[Accepted]:
+        """Say how volatile an underlying has been, per sqrt(year), before its first price."""
+        asked = UnderlyingRequest(symbol=symbol, vol=amount_text(vol))
+        return change("POST", path("operator", "underlyings"), asked, Accepted, idempotency_key)
 
     @Operation
     def publish_price(

@@ -270,7 +270,7 @@ def test_a_page_is_asked_for_when_it_is_come_to(server: Script) -> None:
 def test_whole_pages_from_a_cursor_on(server: Script) -> None:
     server.acts = [give({"items": [trade(1)], "next": None})]
     with Client(server.url) as client:
-        (page,) = client.public_trades(token="TSLA.M").pages("c-4", limit=50)
+        (page,) = client.public_trades("TSLA.M").pages("c-4", limit=50)
     assert (page.items[0].id, page.next) == ("1", None)
     assert server.got[0].target == "/v1/trades?token=TSLA.M&cursor=c-4&limit=50"
 

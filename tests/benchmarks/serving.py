@@ -1,0 +1,171 @@
+"""A real server process on a real database, with a token whose pools are funded."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.demo import seed_demo
+from api.keys import KeyRing
+from api.settings import read_master_key
+
+from api.client import Client
+from api.exchange import Exchange
+from api.store import Store
+from api.wire import Key
+
+TOKEN = "TSLA.M"
+_LISTENING = re.compile(r"^listening on (http://\S+)$", re.MULTILINE)
+_START_SECONDS = 300
+"""How long a server may take to listen: the first one compiles the kernels."""
+_CHECK_SECONDS = 30
+"""How long the next check of all invariants may take to come."""
+_STOP_SECONDS = 30
+
+
+class Process:
+    """A server process that prints where it listens; what it prints is kept in a file."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self._command = command
+        self._log = log
+        self._begin()
+
+    def _begin(self) -> None:
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, *self._command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not (found := _LISTENING.search(self._log.read_text())):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self._command} does not listen:\n{self._log.read_text()}")
+            time.sleep(0.02)
+        self.url = found.group(1)
+
+    def kill(self) -> None:
+        """End it with no chance to do anything more."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start it again, after its end."""
+        assert self._process.poll() is not None, "it still runs"
+        self._begin()
+
+    def stop(self) -> None:
+        """Ask it to finish, and wait until it has.
+
+        Raises:
+            RuntimeError: It did not end as it should.
+        """
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            status = self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = -signal.SIGKILL
+        # A server that was told to end by a signal may say so by its status.
+        if status not in {0, -signal.SIGTERM}:
+            raise RuntimeError(f"{self._command} ended with {status}:\n{self._log.read_text()}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+
+class Server(Process):
+    """The exchange, with a live simulated feed and orders that are filled at once.
+
+    Args:
+        folder: Where database, keys and output go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "exchange.sqlite"
+        master_key = folder / "master.key"
+        self._operator = _prepare(self.database, master_key)
+        flags = {
+            "--database": self.database,
+            "--master-key": master_key,
+            "--port": 0,
+            "--feed": "simulated",
+            "--fill-delay": 0,
+            "--rate": 0,
+        }
+        pairs = [str(each) for flag in flags.items() for each in flag]
+        super().__init__(["-m", "api", "serve", *pairs], folder / "server.log")
+
+    def operator_client(self) -> Client:
+        """Return a client with the operator's key."""
+        return Client(self.url, *self._operator)
+
+    def fund(self, count: int, amount: str) -> list[Key]:
+        """Credit accounts and return a key for each."""
+        keys = []
+        with self.operator_client() as client:
+            for number in range(count):
+                account = f"trader-{number}"
+                client.operator.credit(account, TOKEN, amount, f"deposit-{number}")
+                keys.append(client.operator.make_key(account, ["read", "trade"]))
+        return keys
+
+    def series(self, count: int) -> list[str]:
+        """Return series of both underlyings and kinds, nearest to the money first."""
+        with Client(self.url) as client:
+            prices = {each.symbol: float(each.price or 0) for each in client.underlyings()}
+            listed = [each for each in client.instruments(token=TOKEN) if each.can_open]
+        groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
+        for each in listed:
+            distance = abs(float(each.strike) / prices[each.underlying] - 1)
+            group = groups.setdefault((each.underlying, each.kind), [])
+            group.append((distance, each.instrument))
+        share = -(-count // len(groups))
+        return [name for group in groups.values() for _, name in sorted(group)[:share]][:count]
+
+    def assert_conserved(self) -> None:
+        """Make sure that every invariant holds now, then that the journal rebuilds the tables.
+
+        The server is stopped.
+        """
+        with Client(self.url) as client:
+            now = client.time().time
+            deadline = time.monotonic() + _CHECK_SECONDS
+            while (status := client.status()).invariants_checked < now:
+                assert time.monotonic() < deadline, "invariants are not checked"
+                time.sleep(0.2)
+        assert status.invariants == "hold", status.invariants
+        self.stop()
+        command = [sys.executable, "-m", "api", "db", "check", str(self.database)]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        assert checked.returncode == 0, checked.stderr
+        assert checked.stdout.rstrip().endswith("equal"), checked.stdout
+
+
+def _prepare(database: Path, master_key: Path) -> tuple[str, str]:
+    """List a token with funded pools and an hour of prices; return an operator's key and secret."""
+    now_ms = time.time_ns() // 1_000_000
+    store = Store(database)
+    seed_demo(Exchange(store), now_ms, (TOKEN,))
+    store.close()
+    keys = KeyRing(database, read_master_key(master_key))
+    made = keys.create("operator", ("read", "operator"), None, now_ms)
+    keys.close()
+    return made.id, made.secret
