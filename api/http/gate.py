@@ -4,11 +4,12 @@ import hmac
 from collections.abc import Iterable
 from secrets import token_hex
 from time import monotonic, perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types.asgi_types import ReceiveMessage
 
 from api import signing
 from api.clock import Clock
@@ -92,7 +93,7 @@ class Gate(ASGIMiddleware):
         opt = scope["route_handler"].opt
         try:
             body = await self._read(receive)
-            principal = self._authenticate(scope, body)
+            principal = self._authenticate(cast("HTTPScope", scope), body)
             self._admit(scope, principal, opt.get("weight", 1), extra)
             if roles := opt.get("roles"):
                 _permit(principal, roles)
@@ -106,7 +107,7 @@ class Gate(ASGIMiddleware):
 
         is_read = False
 
-        async def receive_again() -> Message:
+        async def receive_again() -> ReceiveMessage:
             nonlocal is_read
             if is_read:
                 return await receive()
@@ -131,12 +132,12 @@ class Gate(ASGIMiddleware):
             size += len(part)
             if size > self._body_max:
                 detail = f"A body has at most {self._body_max} bytes."
-                raise ProblemError("BODY_TOO_LARGE", detail, {"Connection": "close"})
+                raise ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _authenticate(self, scope: Scope, body: bytes) -> Principal | None:
+    def _authenticate(self, scope: HTTPScope, body: bytes) -> Principal | None:
         """Return who signed a request, None where nobody did.
 
         Raises:

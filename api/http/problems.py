@@ -62,14 +62,17 @@ CODES |= {each.name: Code(status_of(each), title) for each, title in TITLES.item
 class ProblemError(Exception):
     """A request that is not carried out; `code` is one of `CODES`."""
 
-    def __init__(
-        self, code: str, detail: str, headers: dict[str, str] | None = None, **more: str
-    ) -> None:
+    def __init__(self, code: str, detail: str, **more: str) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.headers = headers or {}
         self.more = more
+        self.headers: dict[str, str] = {}
+
+    def with_headers(self, headers: dict[str, str]) -> "ProblemError":
+        """Return itself, to be answered with more headers."""
+        self.headers |= headers
+        return self
 
 
 def refusal(outcome: Outcome, order_id: int = 0) -> ProblemError:
@@ -126,7 +129,7 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     if isinstance(error, MethodNotAllowedException):
         headers = dict(error.headers or {})
         detail = f"{request.method} is not among {headers.get('allow', 'its methods')}."
-        return _respond(request, ProblemError("METHOD_NOT_ALLOWED", detail, headers))
+        return _respond(request, ProblemError("METHOD_NOT_ALLOWED", detail).with_headers(headers))
     code = "MALFORMED" if error.status_code < 500 else "INTERNAL"
     return _respond(request, ProblemError(code, error.detail))
 
@@ -168,7 +171,7 @@ def on_quarantined(request: Request[Any, Any, Any], _error: QuarantinedError) ->
 def on_lost(request: Request[Any, Any, Any], _error: BatchLostError) -> Response[bytes]:
     """Answer that nothing was done and all can be sent again."""
     detail = "Nothing was done. Send it again with the same Idempotency-Key."
-    return _respond(request, ProblemError("UNAVAILABLE", detail, {"Retry-After": "1"}))
+    return _respond(request, ProblemError("UNAVAILABLE", detail).with_headers({"Retry-After": "1"}))
 
 
 HANDLERS: dict[int | type[Exception], Any] = {

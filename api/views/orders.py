@@ -13,7 +13,7 @@ from api.wire import Order, PublicTrade, Quote, Side, Trade
 from vaults.capacity import backing, lock_of, utilisation
 from vaults.commands import CALL, Close, Command, Open, Outcome
 from vaults.premium import premium_for
-from vaults.rejects import Reject
+from vaults.rejects import Refusal, Reject
 from vaults.state import NONE
 
 
@@ -34,7 +34,7 @@ def _series(memory: Memory, command: Open | Close, outcome: Outcome) -> str:
 def order(memory: Memory, sequence: int, command: Command, outcome: Outcome) -> Order:
     """Return an order and what became of it; `sequence` is its number."""
     assert isinstance(command, Open | Close)
-    is_open = isinstance(command, Open)
+    limit = command.limit_total if isinstance(command, Open) else command.min_total
     is_filled = outcome.code == 0 and not outcome.queued
     return Order(
         id=str(sequence),
@@ -42,8 +42,8 @@ def order(memory: Memory, sequence: int, command: Command, outcome: Outcome) -> 
         instrument=_series(memory, command, outcome),
         side=side_of(command),
         notional=fixed(command.notional),
-        limit_total=fixed(command.limit_total if is_open else command.min_total),
-        self_funding=is_open and command.self_funding,
+        limit_total=fixed(limit),
+        self_funding=isinstance(command, Open) and command.self_funding,
         client_id=command.client_id or None,
         expires_at=command.expires_ms or None,
         exchange_time=command.now_ms,
@@ -104,11 +104,12 @@ def trade(memory: Memory, entry: Entry) -> Trade:
     )
 
 
-def _numbers(outcome: Outcome) -> tuple[str | None, str | None, str | None]:
+def _numbers(refusal: Refusal) -> tuple[str | None, str | None, str | None]:
     """Return reason, limit and actual of a refusal; nothing where there is none."""
-    if outcome.code == 0:
+    code, limit, actual = (int(each) for each in refusal)
+    if code == 0:
         return None, None, None
-    return Reject(outcome.code).name, *deciding_numbers(outcome)
+    return Reject(code).name, *deciding_numbers(Outcome(code=code, limit=limit, actual=actual))
 
 
 def _break_even(series: Series, notional: int, total: int) -> str:
@@ -125,8 +126,7 @@ def quote_open(memory: Memory, series: Series, asked: Open, *, has_account: bool
     assert unit is not None
     total = units_up(quoted.quote.total * ONE)
     largest = dispatch.largest(memory, asked)
-    refusal = Outcome(*(int(each) for each in quoted.refusal))
-    reason, limit, actual = _numbers(refusal)
+    reason, limit, actual = _numbers(quoted.refusal)
     exposure = abs(float(unit.delta)) * float(unit.index) / (series.strike_e8 / ONE)
     is_priced = total > 0
     return Quote(
@@ -169,7 +169,7 @@ def quote_close(
     lock = int(lock_of(quoted.notional, row.cap_ppm))
     backed = int(backing(held.rules, pool.main, pool.insurance))
     after = int(backing(held.rules, max(int(pool.main) - quoted.gross, 0), pool.insurance))
-    reason, limit, actual = _numbers(Outcome(*(int(each) for each in quoted.refusal)))
+    reason, limit, actual = _numbers(quoted.refusal)
     rate_e15 = int(held.state.marks[slot].rate_e15)
     return Quote(
         instrument=series.name,

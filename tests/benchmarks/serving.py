@@ -10,12 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from api.client import Client
 from api.demo import seed_demo
+from api.exchange import Exchange
 from api.keys import KeyRing
 from api.settings import read_master_key
-
-from api.client import Client
-from api.exchange import Exchange
 from api.store import Store
 from api.wire import Key
 
