@@ -24,6 +24,8 @@ _SIGNATURE = signing.SIGNATURE.lower().encode()
 _IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
 _REQUEST_ID = signing.REQUEST_ID.lower().encode()
 _NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
+_CONTENT_TYPE = b"content-type"
+_JSON = b"application/json"
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -60,8 +62,8 @@ class UsedSignatures:
 class Gate(ASGIMiddleware):
     """Lets a request through to its route, or answers with a problem.
 
-    Routes say in `opt` which roles they need (`roles`; none: public) and what they weigh
-    (`weight`).
+    Routes say in `opt` which roles they need (`roles`; none: public), what they weigh (`weight`),
+    and whether they change anything (`changes`), where their method does not.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -93,6 +95,7 @@ class Gate(ASGIMiddleware):
         opt = scope["route_handler"].opt
         try:
             body = await self._read(receive)
+            _check_type(scope, body)
             principal = self._authenticate(cast("HTTPScope", scope), body)
             self._admit(scope, principal, opt.get("weight", 1), extra)
             if roles := opt.get("roles"):
@@ -164,7 +167,9 @@ class Gate(ASGIMiddleware):
         )
         if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
             raise ProblemError("SIGNATURE_WRONG", "The signature is not that of this request.")
-        if scope["method"] not in _READ_ONLY and not self._used.take(given):
+        opt = scope["route_handler"].opt
+        changes = opt.get("changes", scope["method"] not in _READ_ONLY)
+        if changes and not self._used.take(given):
             raise ProblemError("SIGNATURE_USED", "Sign a retry anew; its Idempotency-Key stays.")
         return _principal_of(key)
 
@@ -210,6 +215,19 @@ def _headers(scope: Scope) -> list[str]:
         if name in found:
             found[name] = value
     return [value.decode("latin-1") for value in found.values()]
+
+
+def _check_type(scope: Scope, body: bytes) -> None:
+    """Let a body pass that is said to be JSON, or not said to be anything.
+
+    Raises:
+        ProblemError: It is said to be something else.
+    """
+    if not body:
+        return
+    for name, value in scope["headers"]:
+        if name == _CONTENT_TYPE and value.partition(b";")[0].strip().lower() != _JSON:
+            raise ProblemError("MALFORMED", "A body is application/json.", field="Content-Type")
 
 
 def _principal_of(key: KeyRecord) -> Principal:
