@@ -593,7 +593,7 @@ def test_a_pool_that_is_full(desk: Desk) -> None:
         lambda: desk.wire.change("POST", "/v1/orders", asked), 422, "CAPACITY", records=1
     )
     assert document["actual"] == "17.5"
-    assert document["limit"] == desk.server.operator.pool(SMALL).backing
+    assert float(desk.server.operator.pool(SMALL).backing) <= float(document["limit"]) < 17.5
 
 
 def test_who_has_too_little_or_nothing_at_all(desk: Desk) -> None:
