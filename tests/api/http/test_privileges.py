@@ -298,5 +298,6 @@ def test_a_quote_for_another_account(owner: Owner, server: Server) -> None:
 def test_secrets_are_shown_once(server: Server) -> None:
     made = server.key_of("olga", "read")
     assert made.secret
-    (found,) = [each for each in server.operator.operator.keys() if each.id == made.id]
+    listed = server.operator.operator.keys()
+    (found,) = [each for each in listed if each.id == made.id]
     assert (found.account, found.roles, found.secret) == ("olga", ["read"], None)
