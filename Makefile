@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage check format bench chapter lock clean
+.PHONY: run replay test coverage check format bench chapter lock clean
 
-run: $(READY)  ## one month through the exchange, then the report
+run: $(READY)  ## the exchange with its documentation, simulated prices and keys to try it with
+	$(BIN)/evergamma serve --demo
+
+replay: $(READY)  ## one month through the exchange, then the report
 	$(BIN)/evergamma replay
 
 test: $(READY)  ## the whole suite, kernels compiled

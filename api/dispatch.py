@@ -467,9 +467,11 @@ _OF_NO_TOKEN = (
 
 def is_countable(command: Command) -> bool:
     """Whether every number is one that kernels count in, and the time one of this age."""
-    values = (getattr(command, name) for name in command.__slots__)
-    in_range = all(abs(each) <= COUNT_MAX for each in values if isinstance(each, int))
-    return in_range and 0 <= command.now_ms <= TIME_MAX_MS
+    for name in command.__slots__:
+        value = getattr(command, name)
+        if isinstance(value, int) and not -COUNT_MAX <= value <= COUNT_MAX:
+            return False
+    return 0 <= command.now_ms <= TIME_MAX_MS
 
 
 def _last_ms(memory: Memory, command: Command) -> int:

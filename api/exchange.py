@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
 from api import journal, rows
 from api.dispatch import Executed, execute, is_countable, is_fillable, quote
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
 from api.recovery import load_memory
-from api.store import Store, append, as_rows, delete, put, rows_that_differ, upsert
+from api.store import Store, Writes, append, as_rows, delete, put, rows_that_differ, upsert
 from api.tables import (
     ACCOUNTS,
     ENTRIES,
@@ -59,6 +59,14 @@ class QuarantinedError(Exception):
     """A kernel failed on this command. The batch was dropped; this key is not tried again."""
 
 
+def fill_key(number: int) -> str:
+    """Return the idempotency key under which a queued close is carried out.
+
+    No caller has one like it: theirs begin with the name of an account.
+    """
+    return f"/fill/{number}"
+
+
 class Exchange:
     """The single writer of one database."""
 
@@ -67,10 +75,13 @@ class Exchange:
         self._underlyings = underlyings
         self._quarantine: set[str] = set()
         self._is_lost = False
+        self._writing: dict[str, tuple[Command, Executed]] = {}
+        self.is_committing = False
         self._reload()
 
     def _reload(self) -> None:
         """Read the state of the last commit; what was done since did not happen."""
+        assert not self.is_committing  # the database would not have it yet
         self._is_current = False
         self.memory = load_memory(self.store, self._underlyings)
         self._saved = {
@@ -111,7 +122,7 @@ class Exchange:
         """
         if not self._is_current:
             self._reload()
-        command = normal_form(command)
+        command, written = normal_form(command)
         if not is_countable(command):
             raise MalformedCommandError(f"{command!r} holds a number out of range")
         if not (key and key.isprintable() and len(key) <= KEY_LENGTH_MAX):
@@ -126,7 +137,7 @@ class Exchange:
         sequence = self._sequence + 1
         try:
             done = execute(self.memory, command, sequence)
-            record = make_record(self._digest, sequence, key, command, *done)
+            record = make_record(self._digest, sequence, key, command, written, *done)
         except Exception as error:
             self._quarantine.add(key)
             self._drop_batch()
@@ -139,15 +150,16 @@ class Exchange:
 
     def recall(self, key: str) -> Record | None:
         """Return the record an idempotency key has, whether it is committed yet or not."""
-        if key in self._batch:
-            return self._batch[key][1].record
+        for batch in (self._batch, self._writing):
+            if key in batch:
+                return batch[key][1].record
         return self.store.record_of(key) if key in self._keys else None
 
     def waiting(self, underlying: str, now_ms: int | None = None) -> list[Close]:
         """Return the queued closes that can be carried out now, in order of arrival.
 
-        They are to be executed after each tick, before anything else, under keys of their own
-        ("fill/" and the number): whoever came first is filled first.
+        They are to be executed after each tick, before anything else, each under `fill_key` of its
+        number: whoever came first is filled first. One that made a kernel fail is left out.
 
         Args:
             underlying: Name of what was ticked.
@@ -159,8 +171,8 @@ class Exchange:
         if not self._is_current:
             self._reload()
         slot, found = self.memory.underlyings.index(underlying), []
-        for waiting in self.memory.queue.values():
-            if waiting.underlying == slot:
+        for number, waiting in self.memory.queue.items():
+            if waiting.underlying == slot and fill_key(number) not in self._quarantine:
                 clock_ms = int(self.memory.tokens[waiting.command.token].state.pool[0].now_ms)
                 at_ms = max(clock_ms, waiting.command.now_ms) if now_ms is None else now_ms
                 if is_fillable(self.memory, waiting, at_ms):
@@ -183,15 +195,31 @@ class Exchange:
             KeyError: Its token is not listed.
             ValueError: Its underlying is not.
         """
-        order = normal_form(order)
+        order, _ = normal_form(order)
         if not is_countable(order):
             raise MalformedCommandError(f"{order!r} holds a number out of range")
         return quote(self.memory, order)
 
     def _drop_batch(self) -> None:
-        """Forget the running batch; whoever waits for its commit must be told."""
+        """Forget the running batch; whoever waits for its commit must be told.
+
+        While the batch before it is being written, the state can only be read again after that.
+        """
         self._is_lost = self._is_lost or bool(self._batch)
-        self._reload()
+        self._is_current = False
+        self._batch = {}
+        if not self.is_committing:
+            self._reload()
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether nothing can be executed before the running commit has ended."""
+        return self.is_committing and not self._is_current
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the state in memory is that of the last commit."""
+        return self._is_current and not self.is_committing and not self._batch
 
     @property
     def is_batch_full(self) -> bool:
@@ -213,73 +241,119 @@ class Exchange:
             BatchLostError: Commands since the last commit did not happen: the database did not
                 take them, or one of them made a kernel fail. The state is that of the last commit.
         """
+        writes = self.begin_commit()
+        if not writes:
+            return
+        try:
+            self.store.stage(writes)()
+        except Exception as error:
+            self.abandon_commit()
+            raise BatchLostError("the database did not take the batch") from error
+        self.end_commit()
+
+    def begin_commit(self) -> Writes:
+        """Return what makes the running batch durable; the next batch begins.
+
+        Where there is something to write, `end_commit` or `abandon_commit` follows, and no other
+        commit before it. Commands may be executed meanwhile.
+
+        Raises:
+            BatchLostError: One of its commands made a kernel fail.
+        """
+        assert not self.is_committing
         if self._is_lost:
             self._is_lost = False
             raise BatchLostError("a command of the batch failed, and the batch with it")
         if not self._is_current:
             self._reload()
         if not (self._batch or self._samples or self._notes):
-            return
-        saved: dict[str, dict[str, Any]] = {}
+            return []
         try:
-            with self.store.transaction() as connection:
-                self._save_journal(connection)
-                self._save_accounts(connection)
-                self._save_market(connection)
-                self._save_bookings(connection)
-                self._save_states(connection, saved)
-                for table, samples in self._samples.items():
-                    upsert(connection, table, samples)
-                notes = ({"name": name, "value": value} for name, value in self._notes.items())
-                upsert(connection, SETTINGS, notes)
+            writes = self._writes()
         except Exception as error:
-            # Where the state cannot be read again now, it is before anything else is done.
-            self._is_current = False
-            with suppress(Exception):
-                self._reload()
-            raise BatchLostError("the database did not take the batch") from error
-        for name, parts in saved.items():
-            self._saved.setdefault(name, {}).update(parts)
-        self._keys.update(self._batch)
+            self.abandon_commit()
+            raise BatchLostError("the batch cannot be written") from error
+        self._writing = self._batch
+        self.is_committing = True
         self._start_batch()
+        return writes
 
-    def _save_journal(self, connection: Connection) -> None:
+    def _writes(self) -> Writes:
+        """Return everything the batch has changed."""
+        writes: Writes = []
+        self._save_journal(writes)
+        self._save_accounts(writes)
+        self._save_market(writes)
+        self._save_bookings(writes)
+        self._save_states(writes)
+        for table, samples in self._samples.items():
+            upsert(writes, table, samples)
+        notes = ({"name": name, "value": value} for name, value in self._notes.items())
+        upsert(writes, SETTINGS, notes)
+        return writes
+
+    def end_commit(self) -> None:
+        """Count what was written as durable."""
+        self._keys.update(self._writing)
+        self._writing = {}
+        self.is_committing = False
+
+    def abandon_commit(self) -> None:
+        """Forget what could not be written and all that was executed after it.
+
+        Where the state cannot be read again now, it is before anything else is done.
+        """
+        self._writing = {}
+        self.is_committing = False
+        self._is_current = False
+        with suppress(Exception):
+            self._reload()
+
+    def _save_journal(self, writes: Writes) -> None:
         """Write the records of the batch, and the topics they are found by."""
         batch = self._batch.values()
-        append(connection, JOURNAL, (executed.record for _, executed in batch))
-        append(connection, ENTRIES, rows.entry_rows(self.memory, batch))
+        append(writes, JOURNAL, (executed.record for _, executed in batch))
+        append(writes, ENTRIES, rows.entry_rows(self.memory, batch))
 
-    def _save_accounts(self, connection: Connection) -> None:
+    def _save_accounts(self, writes: Writes) -> None:
         """Write the names of new accounts."""
         first = self._names_saved
         names = enumerate(self.memory.names[first:], first)
-        upsert(connection, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
+        upsert(writes, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
 
-    def _save_market(self, connection: Connection) -> None:
-        """Write what all tokens share."""
-        upsert(connection, ORACLES, rows.oracle_rows(self.memory))
-        upsert(connection, MINUTES, rows.minute_rows(self.memory))
-        upsert(connection, SHAPES, rows.shape_rows(self.memory))
+    def _save_market(self, writes: Writes) -> None:
+        """Write what all tokens share, where the batch has changed it."""
+        if not rows.changes_market(self._batch.values()):
+            return
+        upsert(writes, ORACLES, rows.oracle_rows(self.memory))
+        upsert(writes, MINUTES, rows.minute_rows(self.memory))
+        upsert(writes, SHAPES, rows.shape_rows(self.memory))
 
-    def _save_bookings(self, connection: Connection) -> None:
+    def _save_bookings(self, writes: Writes) -> None:
         """Write what the batch did beyond the states of tokens."""
         batch, queue = self._batch.values(), self.memory.queue
-        upsert(connection, TOKENS, rows.token_rows(self.memory, batch))
-        upsert(connection, REFERENCES, rows.reference_rows(self.memory, batch))
-        upsert(connection, WITHDRAWALS, rows.withdrawal_rows(self.memory, batch))
+        upsert(writes, TOKENS, rows.token_rows(self.memory, batch))
+        upsert(writes, REFERENCES, rows.reference_rows(self.memory, batch))
+        upsert(writes, WITHDRAWALS, rows.withdrawal_rows(self.memory, batch))
         added = rows.waiting_rows(self.memory, queue.keys() - self._queue_saved)
-        upsert(connection, WAITING, added)
-        delete(connection, WAITING, self._queue_saved - queue.keys())
+        upsert(writes, WAITING, added)
+        delete(writes, WAITING, self._queue_saved - queue.keys())
 
-    def _save_states(self, connection: Connection, saved: dict[str, dict[str, Any]]) -> None:
-        """Write every row of a state the batch has changed; `saved` receives what was written."""
+    def _save_states(self, writes: Writes) -> None:
+        """Write every row of a state the batch has changed.
+
+        What counts as saved may run ahead of the commit: after one that fails, all is read again.
+        """
         for name in sorted(self._touched):
-            state, before = self.memory.tokens[name].state, self._saved.get(name, {})
+            state, saved = self.memory.tokens[name].state, self._saved.setdefault(name, {})
             for part, table in STATE.items():
-                words = words_in_use(state, part)
-                slots = rows_that_differ(words, before.get(part))
-                put(connection, table, as_rows(name, words, slots))
-                saved.setdefault(name, {})[part] = words.copy()
+                words, before = words_in_use(state, part), saved.get(part)
+                slots = rows_that_differ(words, before)
+                put(writes, table, as_rows(name, words, slots))
+                if before is None or len(before) != len(words):
+                    saved[part] = words.copy()
+                else:
+                    before[slots] = words[slots]
 
 
 def _repeated(record: Record, command: Command) -> Executed:

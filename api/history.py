@@ -11,17 +11,17 @@ Topics, each a list of journal records:
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from api.journal import Moves, Record, read_command, read_moves, read_outcome
 from api.memory import Memory
 from api.store import Store
 from vaults.commands import Close, Command, Debit, Flush, Open, Outcome
 from vaults.moves import Bucket, Flow, Move
+from vaults.state import NONE
 
 _TRANSFER = Move.TRANSFER.value
 _KIND, _SOURCE, _TARGET, _ACCOUNT, _AMOUNT, _FLOW = range(6)
 """Places in a transfer."""
+_ORDERS = (Open, Close)
 _PREMIUM = frozenset({Flow.PREMIUM_MAIN.name, Flow.PREMIUM_INSURANCE.name})
 
 
@@ -61,7 +61,7 @@ def topics_of(
     memory: Memory, command: Command, outcome: Outcome, moves: dict[str, Any]
 ) -> set[str]:
     """Return the topics a command belongs to; `memory` is as it was left by it, or later."""
-    if isinstance(command, Open | Close):
+    if isinstance(command, _ORDERS):
         topics = {f"account/{command.account}"}
         if not (outcome.code or outcome.queued):
             topics.add(f"trades/{command.token}")
@@ -82,9 +82,10 @@ def topics_of(
 def _moved(memory: Memory, moves: dict[str, Any]) -> Iterator[str]:
     """Yield the names of the accounts transfers were for."""
     for token, rows in moves.items():
-        accounts = rows[rows[:, _KIND] == _TRANSFER, _ACCOUNT]
-        for slot in np.unique(accounts[accounts >= 0]).tolist():
-            yield memory.account_name(token, slot)
+        is_transfer = rows[:, _KIND] == _TRANSFER
+        if is_transfer.any():
+            for slot in set(rows[is_transfer, _ACCOUNT].tolist()) - {NONE}:
+                yield memory.account_name(token, slot)
 
 
 def _entry_of(record: Record) -> Entry:
@@ -122,7 +123,7 @@ def ledger_lines(each: Entry, account: str, slot_of: Callable[[str, str], int]) 
     lines: list[LedgerLine] = []
     for token, rows in each.moves.items():
         slot = slot_of(token, account)
-        if slot < 0:
+        if slot == NONE:
             continue
         for row in rows[(rows[:, _KIND] == _TRANSFER) & (rows[:, _ACCOUNT] == slot)].tolist():
             lines.append(

@@ -75,17 +75,21 @@ def make_record(
     sequence: int,
     key: str,
     command: Command,
+    written: bytes,
     outcome: Outcome,
     moves: dict[str, Moves],
     oracle: tuple[int, ...],
 ) -> Record:
-    """Return the record of an executed (or refused) command; `previous` is the digest before it."""
+    """Return the record of an executed (or refused) command.
+
+    `previous` is the digest before it, `written` the command as `normal_form` wrote it.
+    """
     record = Record(
         sequence=sequence,
         key=key,
         now_ms=command.now_ms,
         kind=type(command).__name__,
-        command=_encode(command),
+        command=written,
         outcome=_encode(outcome),
         moves=_encode({token: rows.ravel().tolist() for token, rows in moves.items()}),
         oracle=_encode(oracle),
@@ -112,8 +116,8 @@ class MalformedCommandError(ValueError):
 Given = TypeVar("Given", bound=Command)
 
 
-def normal_form(command: Given) -> Given:
-    """Return a command as the journal would give it back, of plain types alone.
+def normal_form(command: Given) -> tuple[Given, bytes]:
+    """Return a command as the journal would give it back, of plain types alone, and as written.
 
     What cannot be written, or would come back as something else, must not be executed: it could
     never be rebuilt.
@@ -122,12 +126,13 @@ def normal_form(command: Given) -> Given:
         MalformedCommandError: For such a command.
     """
     try:
-        again: Given = _DECODERS[type(command).__name__].decode(_encode(command))
+        written = _encode(command)
+        again: Given = _DECODERS[type(command).__name__].decode(written)
     except (KeyError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise MalformedCommandError(f"{type(command).__name__}: {error}") from None
     if again != command:
         raise MalformedCommandError(f"{command!r} is not what it would be read back as")
-    return again
+    return again, written
 
 
 def is_same_request(record: Record, command: Command) -> bool:

@@ -4,6 +4,8 @@ A secret is derived from the key's id and the master key when it is needed. Serv
 in memory; what another process does to the table is seen within a second.
 """
 
+import base64
+import hmac
 import re
 import secrets
 import sqlite3
@@ -16,6 +18,7 @@ from pathlib import Path
 from threading import RLock
 from typing import get_args
 
+from api.exchange import KeyConflictError
 from api.signing import secret_of
 from api.wire import Role
 
@@ -128,12 +131,18 @@ class KeyRing:
         return list(self._records.values())
 
     def create(
-        self, account: str, roles: Iterable[str], label: str | None, now_ms: int
+        self,
+        account: str,
+        roles: Iterable[str],
+        label: str | None,
+        now_ms: int,
+        request: str | None = None,
     ) -> KeyRecord:
-        """Make a key; its account need not exist yet.
+        """Make a key; its account need not exist yet. The same request makes the same key.
 
         Raises:
             KeyRingError: The account or the label is no name, or a role is unknown or missing.
+            KeyConflictError: The request made another key.
         """
         for name in (account, label):
             if name is not None and not _NAME.fullmatch(name):
@@ -141,13 +150,25 @@ class KeyRing:
         asked = frozenset(roles)
         if not asked or not asked <= set(ROLES):
             raise KeyRingError(f"roles are {', '.join(ROLES)}; a key has one at least")
-        key_id = "eg_" + secrets.token_urlsafe(15)
+        key_id = self._new_id(request)
+        known = self.find(key_id)
+        if known is not None:
+            if (known.account, known.roles, known.label) != (account, asked, label):
+                raise KeyConflictError(key_id)
+            return known
         row = (key_id, account, ",".join(sorted(asked)), label, now_ms, None)
         with self._lock:
             with self._transaction() as connection:
                 connection.execute("INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?)", row)
             self._read()
             return self._records[key_id]
+
+    def _new_id(self, request: str | None) -> str:
+        """Return an id nobody can guess; the same for the same request."""
+        if request is None:
+            return "eg_" + secrets.token_urlsafe(15)
+        digest = hmac.digest(self._master_key, f"key {request}".encode(), "sha256")
+        return "eg_" + base64.urlsafe_b64encode(digest[:15]).decode()
 
     def revoke(self, key_id: str, now_ms: int) -> KeyRecord | None:
         """Revoke a key for good; one that already is stays as it was, none is unknown."""

@@ -14,6 +14,7 @@ from vaults.commands import (
     Credit,
     Debit,
     ListToken,
+    Open,
     Outcome,
     Pause,
     PublishSurface,
@@ -37,6 +38,9 @@ from vaults.rules import Rules, make_rules, smile_of, smiles_of
 from vaults.smile import forget_surfaces
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import remark
+
+_OF_STATES_ALONE = (Tick, Open)
+"""The commonest commands that there is nothing to book of."""
 
 
 def published_shape(command: PublishSurface) -> ShapeRow:
@@ -180,7 +184,7 @@ class Memory:
         """Book what a command, the record of this number, did beyond the states of tokens."""
         if isinstance(command, Close):
             self._book_close(sequence, command, outcome)
-        elif outcome.code != Reject.NONE:
+        elif outcome.code or isinstance(command, _OF_STATES_ALONE):
             return
         elif isinstance(command, Credit):
             self.enter_account(command.token, command.account)

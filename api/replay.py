@@ -16,8 +16,8 @@ from amm.oracle import OracleRules
 from amm.ssvi import FLAT
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
 from api.dispatch import Executed
-from api.exchange import Exchange
-from api.store import upsert
+from api.exchange import Exchange, fill_key
+from api.store import Writes, upsert
 from api.tables import SAMPLES, SETTINGS
 from sims import flows
 from sims.flows import FlowRules, View
@@ -101,8 +101,9 @@ class Replay:
         wanted = f"{msgspec.json.encode(self.plan).decode()} on prices {prices}"
         found = self.exchange.store.setting(PLAN)
         if found is None and self.exchange.journal_length == 0:
-            with self.exchange.store.transaction() as connection:
-                upsert(connection, SETTINGS, [{"name": PLAN, "value": wanted}])
+            writes: Writes = []
+            upsert(writes, SETTINGS, [{"name": PLAN, "value": wanted}])
+            self.exchange.store.stage(writes)()
         elif found != wanted:
             raise PlanError(f"{self.exchange.store.path} holds another run: {found or 'no replay'}")
         self.checks = int(self.exchange.store.setting(CHECKS) or 0)
@@ -167,7 +168,7 @@ class Replay:
             self._do(seen, f"{now_ms}/{type(seen).__name__}/{seen.underlying}")
             if isinstance(seen, Tick):
                 for close in self.exchange.waiting(seen.underlying):
-                    self._do(close, f"fill/{close.order}")
+                    self._do(close, fill_key(close.order))
         for number, token in enumerate(self.plan.tokens):
             state = self.exchange.memory.tokens[token].state
             if now_ms >= state.pool[0].next_flush_ms:

@@ -7,11 +7,29 @@ from api import journal
 from api.dispatch import Executed
 from api.history import topics_of
 from api.memory import Memory
-from vaults.commands import Command, Credit, Debit, ListToken, Pause, Resume, Withdraw
+from vaults.commands import (
+    Command,
+    Credit,
+    Debit,
+    ListToken,
+    Pause,
+    PublishSurface,
+    Restart,
+    Resume,
+    StartUnderlying,
+    Tick,
+    Withdraw,
+)
 
 Row = dict[str, Any]
 Batch = Collection[tuple[Command, Executed]]
 """Commands and what they did, refused ones included."""
+_OF_THE_MARKET = Tick | Restart | PublishSurface | StartUnderlying
+
+
+def changes_market(batch: Batch) -> bool:
+    """Whether a batch may have changed what all tokens share."""
+    return any(isinstance(command, _OF_THE_MARKET) for command, _ in batch)
 
 
 def oracle_rows(memory: Memory) -> Iterator[Row]:

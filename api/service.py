@@ -1,15 +1,17 @@
 """The single writer as many callers at once see it.
 
 Callers hand in commands and wait. Whatever has come in by the time the writer has its turn is
-executed in order of arrival and committed as one batch; then all of it is answered. Execution and
-commit are one step without a pause, so whoever reads the memory between two steps sees a
-committed state. Time is stamped on a command when it is executed.
+executed in order of arrival; while one batch is being written by a thread, the next is executed.
+Answers go out when their batch is durable. Who reads the memory waits with `settled` until what
+is in it is durable too; nothing new is executed while somebody waits for that. Time is stamped on
+a command when it is executed.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -17,14 +19,15 @@ from time import perf_counter
 from amm.oracle import OracleVerdict
 from api.clock import Clock
 from api.exchange import (
-    BATCH_MAX,
     BatchLostError,
     Exchange,
     KeyConflictError,
     QuarantinedError,
+    fill_key,
 )
 from api.feeds import Feed, Observation
 from api.journal import MalformedCommandError, Record, read_outcome
+from api.memory import Memory
 from api.readings import Readings
 from vaults.commands import Close, Command, Flush, Open, Tick
 from vaults.invariants import first_violation
@@ -82,6 +85,9 @@ class Service:
         self.invariants_checked_ms = 0
         self._readings = Readings()
         self._queue: deque[_Job] = deque()
+        self._executed: list[_Job] = []
+        self._readers: list[asyncio.Future[None]] = []
+        self._thread = ThreadPoolExecutor(1, "writer")
         self._waiting: deque[_Job] = deque()
         self._is_scheduled = False
         self._is_stopping = False
@@ -105,8 +111,10 @@ class Service:
                 await task
         self._queue.extend(self._waiting)
         self._waiting.clear()
-        while self._queue:
+        while self._queue or not self.exchange.is_settled:
+            await self.settled()
             self._turn()
+        self._thread.shutdown()
 
     @property
     def is_ready(self) -> bool:
@@ -188,31 +196,96 @@ class Service:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
+    async def settled(self) -> Memory:
+        """Return the memory once nothing is in it that is not durable.
+
+        It stays so until the caller next waits for anything.
+        """
+        while not self.exchange.is_settled:
+            waiting = asyncio.get_running_loop().create_future()
+            self._readers.append(waiting)
+            self._schedule()
+            await waiting
+        return self.exchange.memory
+
     # -- the writer's turn
 
     def _turn(self) -> None:
-        """Execute what has come in, commit it, and answer."""
+        """Execute what has come in, and begin a commit where none is running."""
         self._is_scheduled = False
-        begun, now_ms = perf_counter(), self.clock.now_ms()
-        done: list[_Job] = []
+        exchange = self.exchange
+        if not (self._readers or exchange.must_wait):
+            now_ms = self.clock.now_ms()
+            try:
+                self._execute_queue(now_ms)
+                self._flush_due(now_ms)
+                self._readings.take(exchange, now_ms)
+            except QuarantinedError:
+                _log.exception("a kernel failed; the batch is dropped")
+        if not exchange.is_committing:
+            self._begin_commit()
+
+    def _begin_commit(self) -> None:
+        """Have the executed batch written by the thread; without one, answer what needs none."""
+        jobs, self._executed = self._executed, []
+        begun = perf_counter()
         try:
-            self._execute_queue(done, now_ms)
-            self._flush_due(now_ms)
-            self._readings.take(self.exchange, now_ms)
-        except QuarantinedError:
-            _log.exception("a kernel failed; the batch is dropped")
-        self._commit(done)
-        self._count(begun, done)
-        if self._queue:
+            writes = self.exchange.begin_commit()
+        except BatchLostError as error:
+            self._lose(jobs, error)
+            writes = []
+        if not writes:
+            self._finish(jobs)
+            return
+        try:
+            commit = self.exchange.store.stage(writes)
+        except Exception as error:  # noqa: BLE001 - whatever the database has, the batch is lost
+            self._end_commit(jobs, begun, error)
+            return
+        written = asyncio.get_running_loop().run_in_executor(self._thread, commit)
+        written.add_done_callback(lambda done: self._end_commit(jobs, begun, done.exception()))
+
+    def _end_commit(self, jobs: list[_Job], begun: float, error: BaseException | None) -> None:
+        """Answer a batch that was written, or tell everybody that it was not."""
+        if error is None:
+            self.exchange.end_commit()
+        else:
+            lost = BatchLostError("the database did not take the batch")
+            lost.__cause__ = error
+            self.exchange.abandon_commit()
+            # What was executed after it stands on what is lost.
+            jobs += self._executed
+            self._executed = []
+            self._lose(jobs, lost)
+        self._count(perf_counter() - begun, jobs)
+        self._finish(jobs)
+
+    def _lose(self, jobs: list[_Job], error: BatchLostError) -> None:
+        self.counts.lost_batches += 1
+        _log.error("a batch of %s was lost", len(jobs), exc_info=error)
+        for job in jobs:
+            job.results = [error] * len(job.commands)
+
+    def _finish(self, jobs: list[_Job]) -> None:
+        """Answer jobs; let readers in where all is durable; go on."""
+        for job in jobs:
+            if not job.answers.done():
+                missing = len(job.commands) - len(job.results)
+                dropped = BatchLostError("the batch was dropped")
+                job.answers.set_result(job.results + [dropped] * missing)
+        if self.exchange.is_settled:
+            readers, self._readers = self._readers, []
+            for reader in readers:
+                if not reader.done():
+                    reader.set_result(None)
+        if self._queue or self._executed or self._readers:
             self._schedule()
 
-    def _execute_queue(self, done: list[_Job], now_ms: int) -> None:
-        executed = 0
+    def _execute_queue(self, now_ms: int) -> None:
         self._take_overdue()
-        while self._queue and executed < BATCH_MAX:
+        while self._queue and not self.exchange.is_batch_full:
             job = self._queue.popleft()
-            done.append(job)
-            executed += len(job.commands)
+            self._executed.append(job)
             for command, key in job.commands:
                 job.results.append(self._execute(command, key, now_ms))
             self._take_ready(job)
@@ -240,7 +313,7 @@ class Service:
         outcome = read_outcome(record.outcome)
         if outcome.code == 0 and outcome.verdict == OracleVerdict.USED:
             for close in self.exchange.waiting(underlying):
-                self._execute(close, f"/fill/{close.order}", now_ms)
+                self._execute(close, fill_key(close.order), now_ms)
 
     def _take_ready(self, job: _Job) -> None:
         """After ticks, move the orders whose index has come before everything that came later."""
@@ -273,25 +346,10 @@ class Service:
             if now_ms >= due_ms:
                 self._execute(Flush(name, now_ms), f"/flush/{name}/{due_ms}", now_ms)
 
-    def _commit(self, done: list[_Job]) -> None:
-        try:
-            self.exchange.commit()
-        except BatchLostError as error:
-            self.counts.lost_batches += 1
-            _log.exception("a batch was lost")
-            for job in done:
-                job.results = [error] * len(job.commands)
-        for job in done:
-            if not job.answers.done():
-                lost = BatchLostError("the batch was dropped")
-                missing = len(job.commands) - len(job.results)
-                job.answers.set_result(job.results + [lost] * missing)
-
-    def _count(self, begun: float, done: list[_Job]) -> None:
-        taken = perf_counter() - begun
+    def _count(self, taken: float, jobs: list[_Job]) -> None:
         counts = self.counts
         counts.batches += 1
-        counts.commands += sum(len(job.commands) for job in done)
+        counts.commands += sum(len(job.commands) for job in jobs)
         counts.batch_seconds += taken
         counts.last_batch_seconds = taken
 

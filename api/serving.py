@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from amm.oracle import OracleRules, OracleState
 from amm.units import ONE
 from api import demo
 from api.clock import Clock
@@ -18,7 +19,10 @@ from api.exchange import Exchange
 from api.feeds import Feed
 from api.feeds.replay import ReplayFeed
 from api.feeds.simulated import STARTS, SimulatedFeed, Start
+from api.http.app import create_app
+from api.http.protocol import GatheringProtocol
 from api.keys import KeyRecord, KeyRing, KeyRingError
+from api.service import Service
 from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, Settings, SettingsError, read_master_key
 from api.store import Store, StoreError
 from api.warmup import warm_up
@@ -26,7 +30,8 @@ from api.welcome import welcome
 from sims.markets.history import HistoryError, read_path
 from sims.markets.surfaces import SurfaceError
 from sims.markets.vols import read_vols
-from vaults.commands import ListToken
+from sims.markets.warmup import warmed_oracle
+from vaults.commands import ListToken, StartUnderlying
 from vaults.params import BTC_TERMS
 from vaults.rejects import Reject
 
@@ -34,7 +39,7 @@ SYMBOLS = tuple(start.symbol for start in STARTS)
 STOP_S = 10
 """How long requests that are being answered may take at the end."""
 KEEP_ALIVE_S = 75
-QUIET_S = 2.0
+QUIET_S = 5.0
 """A preparation that takes longer says so."""
 
 Tell = Callable[[str], None]
@@ -79,18 +84,20 @@ def assemble(settings: Settings, stack: ExitStack) -> Parts:
     store = Store(settings.database)
     stack.callback(store.close)
     exchange = Exchange(store, SYMBOLS)
-    replay = _read_replay(settings, exchange) if settings.feed == "replay" else None
+    recording = _read_recording(settings, exchange) if settings.feed == "replay" else None
     # A demo of a replay begins when its history does, at its prices; see `Clock`.
     now_ms = Clock(start_ms=settings.start_ms, not_before_ms=_last_ms(exchange)).now_ms()
     if settings.demo:
-        starts = STARTS if replay is None else _starts_of(replay)
+        starts = STARTS if recording is None else recording.starts()
         demo.seed_demo(exchange, now_ms, settings.tokens or demo.DEMO_TOKENS, starts)
+    if recording is not None and exchange.journal_length == 0:
+        _start_underlyings(exchange, recording, now_ms)
     _list_tokens(exchange, settings.tokens, now_ms)
     keys = KeyRing(settings.database, master_key)
     stack.callback(keys.close)
     clock = Clock(settings.speed, settings.start_ms, _last_ms(exchange))
     demo_keys = demo.demo_keys(keys, clock.wall_ms()) if settings.demo else []
-    feed: Feed | None = replay
+    feed: Feed | None = None if recording is None else recording.feed
     if settings.feed == "simulated":
         feed = SimulatedFeed(starts_now(exchange), settings.seed, exchange.journal_length)
     return Parts(exchange, clock, keys, feed, demo_keys)
@@ -115,25 +122,46 @@ def starts_now(exchange: Exchange) -> tuple[Start, ...]:
     return tuple(starts)
 
 
-def _read_replay(settings: Settings, exchange: Exchange) -> ReplayFeed:
+class _Recording(NamedTuple):
+    """A history to replay, and what its vol estimators know when it begins."""
+
+    feed: ReplayFeed
+    oracles: tuple[OracleState, ...]
+
+    def starts(self) -> tuple[Start, ...]:
+        """Return the first prices and vol levels, where the history has them."""
+        first = {seen.symbol: seen for seen in self.feed.first()}
+        starts = []
+        for start, oracle in zip(STARTS, self.oracles, strict=True):
+            seen = first.get(start.symbol)
+            price_e8, vol_e9 = (seen.price_e8, seen.vol_e9) if seen else (0, 0)
+            starts.append(
+                start._replace(
+                    price=price_e8 / ONE or start.price,
+                    vol=(vol_e9 or oracle.target_vol_e9) / 1e9,
+                )
+            )
+        return tuple(starts)
+
+
+def _read_recording(settings: Settings, exchange: Exchange) -> _Recording:
     assert settings.data is not None
     assert settings.start_ms is not None
     assert settings.end_ms is not None
-    path = read_path(settings.data, SYMBOLS, settings.start_ms, settings.end_ms, warmup_days=0)
     if _last_ms(exchange) >= settings.end_ms:
         raise ServingError(f"{settings.database} is past the end of the replay, --to")
+    path = read_path(settings.data, SYMBOLS, settings.start_ms, settings.end_ms)
     vols = read_vols(settings.data, SYMBOLS, settings.start_ms, settings.end_ms)
-    return ReplayFeed(path, vols)
+    oracles = tuple(warmed_oracle(path, slot, OracleRules()) for slot in range(len(SYMBOLS)))
+    return _Recording(ReplayFeed(path, vols), oracles)
 
 
-def _starts_of(replay: ReplayFeed) -> tuple[Start, ...]:
-    """Return the first prices and vol levels of a history, where it has them."""
-    starts = {start.symbol: start for start in STARTS}
-    for seen in replay.first():
-        start = starts[seen.symbol]
-        vol = seen.vol_e9 / 1e9 or start.vol
-        starts[seen.symbol] = start._replace(price=seen.price_e8 / 1e8, vol=vol)
-    return tuple(starts.values())
+def _start_underlyings(exchange: Exchange, recording: _Recording, now_ms: int) -> None:
+    """Let the vol estimators of an empty exchange know of the time before the replay."""
+    for symbol, oracle in zip(SYMBOLS, recording.oracles, strict=True):
+        variances = (oracle.variance_1d_e12, oracle.variance_10d_e12, oracle.variance_45d_e12)
+        started = StartUnderlying(symbol, now_ms, *map(int, variances))
+        exchange.execute(started, f"/start/{symbol}")
 
 
 def _list_tokens(exchange: Exchange, tokens: tuple[str, ...], now_ms: int) -> None:
@@ -191,10 +219,11 @@ def listen(app: Any, bound: socket.socket, ready: Callable[[], None]) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=GatheringProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,
+        log_level="warning",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -217,10 +246,6 @@ def _prepare() -> None:
 
 
 def _application(parts: Parts, settings: Settings) -> Any:
-    """Return the HTTP application of a server; only a server needs its modules."""
-    from api.http.app import create_app  # noqa: PLC0415
-    from api.service import Service  # noqa: PLC0415
-
     exchange, clock, keys, feed, _ = parts
     service = Service(exchange, clock, feed, fill_delay_ms=settings.fill_delay_ms)
     return create_app(service, keys, settings)

@@ -7,8 +7,8 @@ A lock beside the file keeps a second writer out.
 """
 
 import fcntl
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
-    bindparam,
     create_engine,
     event,
     inspect,
@@ -34,6 +33,10 @@ from api.journal import Record
 from api.tables import ENTRIES, JOURNAL, METADATA, SAMPLES, SERIES_SAMPLES, SETTINGS
 
 Words = npt.NDArray[np.int64]
+Writes = list[tuple[str, list[tuple[Any, ...]]]]
+"""Statements, each with the rows it is to be run for."""
+CHECKPOINT_PAGES = 8_000
+"""Length of the write-ahead log, 32 MB, at which a commit also writes it back."""
 READERS_MAX = 64
 """Threads that read history at once; more wait for each other."""
 
@@ -50,6 +53,7 @@ def _writing_engine(path: Path) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA busy_timeout=5000")
 
     @event.listens_for(engine, "begin")
@@ -61,7 +65,9 @@ def _writing_engine(path: Path) -> Engine:
 
 def _reading_engine(path: Path) -> Engine:
     """Return an engine for any thread: each statement sees the last commit, and none can write."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=READERS_MAX)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), pool_size=READERS_MAX, max_overflow=0
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -134,6 +140,28 @@ class Store:
         with self._engine.begin() as connection:
             yield connection
 
+    def stage(self, writes: Writes) -> Callable[[], None]:
+        """Do all writes in one transaction, straight through the driver.
+
+        What is returned commits it; it may be called from another thread. Only that waits for the
+        disk, and takes no turn of the interpreter's lock but the last.
+        """
+        connection = self._engine.connect()
+        try:
+            transaction = connection.begin()
+            with closing(connection.connection.cursor()) as cursor:
+                for text, rows in writes:
+                    cursor.executemany(text, rows)
+        except BaseException:
+            connection.close()
+            raise
+
+        def commit() -> None:
+            with connection:
+                transaction.commit()
+
+        return commit
+
     def setting(self, name: str) -> str | None:
         """Return a stored setting."""
         with self._reading.connect() as connection:
@@ -189,12 +217,11 @@ class Store:
         found = self._all(query.order_by(ENTRIES.c.sequence.desc()).limit(limit))
         return [Record(*row) for row in found]
 
-    def entries(self, batch: int = 2_000) -> Generator[tuple[str, int]]:
-        """Yield every topic and number of history in the order of the numbers."""
+    def entries(self, batch: int = 2_000) -> Generator[Any]:
+        """Yield every topic of history with its record's number, in the order of the numbers."""
         with self._reading.connect() as connection:
             query = select(ENTRIES).order_by(ENTRIES.c.sequence)
-            for row in connection.execution_options(yield_per=batch).execute(query):
-                yield row.topic, row.sequence
+            yield from connection.execution_options(yield_per=batch).execute(query)
 
     def keys(self) -> set[str]:
         """Return every idempotency key used so far."""
@@ -238,32 +265,37 @@ def _insert_text(table: Table) -> str:
     return str(table.insert().compile(dialect=dialect()))
 
 
-def put(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows, given as tuples of all columns, replacing those with the same key."""
-    values = list(rows)
-    if values:
-        connection.exec_driver_sql(_upsert_text(table), values)
-
-
-def upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows, given by the names of columns, replacing those with the same key."""
-    names = [column.name for column in table.columns]
-    put(connection, table, (tuple(row[name] for name in names) for row in rows))
-
-
-def delete(connection: Connection, table: Table, keys: Iterable[int]) -> None:
-    """Delete the rows with these keys."""
+@cache
+def _delete_text(table: Table) -> str:
     key, *_ = table.primary_key.columns
-    gone = [{"gone": each} for each in keys]
-    if gone:
-        connection.execute(table.delete().where(key == bindparam("gone")), gone)
+    return f"DELETE FROM {table.name} WHERE {key.name} = ?"  # noqa: S608 - names of our own
 
 
-def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows, given as tuples of all columns; a key that exists is an error."""
+def put(writes: Writes, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Have rows inserted, given as tuples of all columns, replacing those with the same key."""
     values = list(rows)
     if values:
-        connection.exec_driver_sql(_insert_text(table), values)
+        writes.append((_upsert_text(table), values))
+
+
+def upsert(writes: Writes, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Have rows inserted, given by the names of columns, replacing those with the same key."""
+    names = [column.name for column in table.columns]
+    put(writes, table, (tuple(row[name] for name in names) for row in rows))
+
+
+def delete(writes: Writes, table: Table, keys: Iterable[int]) -> None:
+    """Have the rows with these keys deleted."""
+    gone = [(key,) for key in keys]
+    if gone:
+        writes.append((_delete_text(table), gone))
+
+
+def append(writes: Writes, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Have rows inserted, given as tuples of all columns; a key that exists is an error."""
+    values = list(rows)
+    if values:
+        writes.append((_insert_text(table), values))
 
 
 def rows_that_differ(words: Words, saved: Words | None) -> list[int]:

@@ -1,44 +1,112 @@
-"""Every kernel, compiled before the first caller waits for one."""
+"""Every kernel and every answer, tried before the first caller waits for one."""
 
+import asyncio
+import logging
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-from amm.units import MINUTE_MS, ONE, YEAR_MS
-from api.demo import OTHER_TRADER, PROVIDER, seed_demo
+import httpx
+
+from amm.units import MINUTE_MS, YEAR_MS
+from api.client import AsyncClient
+from api.clock import Clock
+from api.demo import DEMO_TOKENS, PROVIDER, seed_demo
 from api.exchange import Exchange
+from api.http.app import create_app
+from api.keys import ROLES, KeyRing
+from api.service import Service
+from api.settings import Settings
 from api.store import Store
-from vaults.commands import CALL, Cancel, Check, Close, Command, Open, Request, Withdraw
-from vaults.invariants import first_violation
-from vaults.moves import RequestKind
 
-_TOKEN = "WARM.UP"
+_TOKEN = DEMO_TOKENS[0]
+_SERIES = f"BTC-{_TOKEN}-100000-C"
 _NOW_MS = 50 * YEAR_MS
-_STRIKE_E8 = 100_000 * ONE
+_STANDING = 1e-9
+"""The speed of a clock that stands still: however long a kernel takes, its mark is fresh."""
 
 
 def warm_up() -> None:
-    """Go once through what can be asked, on an exchange that is thrown away.
+    """Ask everything once of an exchange that is thrown away.
 
-    It takes a second where the machine code is on disk, and a minute where it is to be made.
+    It takes seconds where the machine code is on disk, and a minute where it is to be made.
     """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request
     with tempfile.TemporaryDirectory(prefix="evergamma-") as folder:
-        store = Store(Path(folder) / "warm.sqlite")
+        place = Path(folder)
+        store = Store(place / "warm.sqlite")
         exchange = Exchange(store)
         seed_demo(exchange, _NOW_MS, (_TOKEN,))
-        now_ms = _NOW_MS - MINUTE_MS
-        order = Open(_TOKEN, OTHER_TRADER, "BTC", CALL, _STRIKE_E8, ONE, ONE, now_ms)
-        exchange.quote(order)
-        asked: tuple[Command, ...] = (
-            order,
-            Close(_TOKEN, OTHER_TRADER, 1, ONE, now_ms),
-            Check(_TOKEN, 1, now_ms),
-            Request(_TOKEN, PROVIDER, RequestKind.REDEEM_MAIN.value, ONE, now_ms),
-            Cancel(_TOKEN, PROVIDER, 2, now_ms),
-            Withdraw(_TOKEN, PROVIDER, ONE, now_ms),
-        )
-        for number, command in enumerate(asked):
-            exchange.execute(command, f"warm/{number}")
-        token = exchange.memory.tokens[_TOKEN]
-        first_violation(token.state, token.rules, exchange.memory.market)
-        exchange.commit()
+        keys = KeyRing(store.path, bytes(32))
+        settings = Settings(database=store.path, master_key=place / "warm.key")
+        asyncio.run(_ask_everything(exchange, keys, settings))
+        keys.close()
         store.close()
+
+
+async def _ask_everything(exchange: Exchange, keys: KeyRing, settings: Settings) -> None:
+    clock = Clock(_STANDING, _NOW_MS - MINUTE_MS)
+    service = Service(exchange, clock, None, fill_delay_ms=0)
+    key = keys.create(PROVIDER, ROLES, None, _NOW_MS)
+    app: Any = create_app(service, keys, settings)
+    await service.start()
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+            client = AsyncClient("http://warm", key.id, key.secret, http=http)
+            await _trade(client)
+            await _provide(client)
+            await _read(client)
+    finally:
+        await service.stop()
+
+
+async def _trade(client: AsyncClient) -> None:
+    await client.quote(_SERIES, "1", account=PROVIDER)
+    bought = await client.open(_SERIES, "1", limit_total="1")
+    assert bought.position_id is not None
+    await client.quote(_SERIES, "1", "close", account=PROVIDER)
+    await client.set_self_funding(bought.position_id, True)
+    await client.position(bought.position_id)
+    await _drain(client.positions())
+    await client.close(bought.position_id, "0.5")
+
+
+async def _provide(client: AsyncClient) -> None:
+    asked = await client.redeem(_TOKEN, "main", "1")
+    await client.deposit(_TOKEN, "insurance", "1")
+    await client.cancel_request(asked.id)
+    await client.withdraw(_TOKEN, "1")
+    await client.provider()
+
+
+async def _read(client: AsyncClient) -> None:
+    await client.status()
+    await client.instrument(_SERIES)
+    await client.scenarios(_TOKEN)
+    await client.account()
+    for listing in (
+        client.underlyings(),
+        client.tokens(),
+        client.instruments(),
+        client.tickers(),
+        client.pools(),
+        client.parameters(),
+        client.public_trades(_TOKEN),
+        client.pool_history(_TOKEN),
+        client.mark_history(_SERIES),
+        client.flushes(_TOKEN),
+        client.orders(),
+        client.trades(),
+        client.premium_payments(),
+        client.ledger(),
+        client.withdrawals(),
+        client.requests(),
+    ):
+        await _drain(listing)
+
+
+async def _drain(listing: AsyncIterator[Any]) -> None:
+    """Read a list to its end."""
+    async for _ in listing:
+        pass

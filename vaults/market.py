@@ -27,6 +27,9 @@ CURVATURE_MAX = 2.0
 """Of curvature (1 + |skew|): beyond it there is butterfly arbitrage."""
 
 
+_INDEX_MS = OracleState._fields.index("index_ms")
+
+
 class ShapeRow(NamedTuple):
     """What a surface is besides its level, as published; no time means the default surface."""
 
@@ -150,9 +153,9 @@ def refresh_window(market: Market, underlying: int) -> None:
 
 def set_oracle(market: Market, underlying: int, words: tuple[int, ...]) -> None:
     """Put an oracle state, live or from the journal, in force; a new index joins the window."""
-    last_ms = int(market.oracle[underlying].index_ms)
+    last_ms = market.oracle[underlying].item()[_INDEX_MS]
     market.oracle[underlying] = words
-    if int(market.oracle[underlying].index_ms) not in (0, last_ms):
+    if words[_INDEX_MS] not in (0, last_ms):
         publish(market, underlying)
 
 

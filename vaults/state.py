@@ -207,18 +207,21 @@ STORED = ("pool", "books", "series", "accounts", "positions", "requests", "vesti
 """The parts of a state that are not derived from marks."""
 
 
+_COUNTERS = {
+    "series": "series_count",
+    "accounts": "account_count",
+    "positions": "position_count",
+    "requests": "request_count",
+}
+"""Where the pool counts the rows in use of a part that grows."""
+
+
 def words_in_use(state: State, part: str) -> Ints:
     """Return the integers of one part, a row each, shape (rows in use, fields)."""
-    pool = state.pool[0]
-    in_use = {
-        "series": pool.series_count,
-        "accounts": pool.account_count,
-        "positions": pool.position_count,
-        "requests": pool.request_count,
-    }
-    array = getattr(state, part)
-    count = int(in_use.get(part, array.shape[0]))
-    return np.asarray(array)[:count].view(np.int64).reshape(count, -1 if count else 1)
+    array = np.asarray(getattr(state, part))
+    counter = _COUNTERS.get(part)
+    count = int(array.shape[0] if counter is None else np.asarray(state.pool)[counter][0])
+    return array[:count].view(np.int64).reshape(count, -1 if count else 1)
 
 
 def record_type(row: type[Any]) -> np.dtype[Any]:

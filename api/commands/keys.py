@@ -27,7 +27,7 @@ MasterKey = Annotated[
     typer.Option(
         envvar="EVERGAMMA_MASTER_KEY",
         help="File that secrets are derived from. Default: DATABASE with the ending .key where "
-        "that exists, else ~/.evergamma/master.key.",
+        "that exists or with --demo, else ~/.evergamma/master.key.",
         show_default=False,
     ),
 ]

@@ -83,7 +83,7 @@ def serve(
         place = database or (DEMO_DATABASE if demo else DEFAULT_DATABASE)
         settings = Settings(
             database=place,
-            master_key=master_key or usual_master_key(place),
+            master_key=master_key or usual_master_key(place, demo=demo),
             host=host,
             port=port,
             feed=_feed_name(feed),

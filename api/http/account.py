@@ -17,11 +17,11 @@ from api.http.context import (
     page_of,
     principal_of,
     service_of,
+    settled,
 )
 from api.http.journal_pages import pages_of
 from api.http.problems import documented
 from api.http.security import READ, READERS, SIGNED
-from api.journal import read_outcome
 from api.views import accounts
 from api.wire import Account, Deposit, LedgerLine, Page, Withdrawal, WithdrawalRequest
 from vaults.commands import Credit, Withdraw
@@ -35,7 +35,7 @@ async def get_account(request: Asking, account: AccountQuery = None) -> Account:
     """Return the balances of the key's account; of any, for the roles risk and operator."""
     service = service_of(request)
     name = account_of(request, account)
-    return accounts.account(service.exchange.memory, name, service.clock.now_ms())
+    return accounts.account(await service.settled(), name, service.clock.now_ms())
 
 
 @get(
@@ -88,7 +88,7 @@ async def post_withdrawal(
         data.token, principal_of(request).account, amount(data.amount, "amount"), now_ms
     )
     record = await carry_out(request, command, idempotency_key)
-    return accounts.withdrawal(memory_of(request), read_outcome(record.outcome).row)
+    return accounts.withdrawal_asked(record)
 
 
 @get("/withdrawals", responses=READ, opt={"roles": READERS}, tags=["account"], security=SIGNED)
@@ -96,7 +96,7 @@ async def get_withdrawals(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Withdrawal]:
     """List the account's withdrawals, newest first."""
-    memory, name = memory_of(request), account_of(request)
+    memory, name = await settled(request), account_of(request)
     numbers = (n for n, each in enumerate(memory.withdrawals, 1) if each.account == name)
     page = page_of(numbers, int, int, cursor, limit, backwards=True)
     return Page(items=[accounts.withdrawal(memory, n) for n in page.items], next=page.next)

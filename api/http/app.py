@@ -74,5 +74,6 @@ def create_app(service: Service, keys: KeyRing, settings: Settings) -> Litestar:
         request_class=BodyRequest,
         plugins=[documents.ClosedStructPlugin()],
         state=State(state),
+        logging_config=None,
         request_max_body_size=None,
     )

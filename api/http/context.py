@@ -54,8 +54,13 @@ def service_of(request: Asking) -> Service:
 
 
 def memory_of(request: Asking) -> Memory:
-    """Return the committed state."""
+    """Return the memory as it is, for what never changes in it once it is durable: names."""
     return service_of(request).exchange.memory
+
+
+async def settled(request: Asking) -> Memory:
+    """Return the memory once all that is in it is durable; it stays so until the next wait."""
+    return await service_of(request).settled()
 
 
 def principal_of(request: Asking) -> Principal:

@@ -15,9 +15,11 @@ from api.http.context import (
     Limit,
     amount,
     carry_out,
+    journal_key,
     memory_of,
     page_of,
     service_of,
+    settled,
 )
 from api.http.problems import ProblemError
 from api.http.security import OPERATORS, READ, SIGNED, WRITE
@@ -99,7 +101,7 @@ async def post_completion(
     token = memory.withdrawals[number - 1].token
     command = Debit(token, number, now_ms, data.reference or "")
     await carry_out(request, command, idempotency_key)
-    return accounts.withdrawal(memory_of(request), number)
+    return accounts.withdrawal(await settled(request), number)
 
 
 @post("/tokens", **_OPERATOR)
@@ -110,7 +112,7 @@ async def post_token(
     now_ms = service_of(request).clock.now_ms()
     command = ListToken(data.token, now_ms, _parameters(data.parameters))
     await carry_out(request, command, idempotency_key)
-    return market.token(memory_of(request), data.token)
+    return market.token(await settled(request), data.token)
 
 
 def _parameters(given: dict[str, float]) -> Parameters:
@@ -209,7 +211,7 @@ async def post_flush(
     """Price and fill a token's requests, once that is due; the exchange does so by itself."""
     now_ms = service_of(request).clock.now_ms()
     record = await carry_out(request, Flush(data.token, now_ms), idempotency_key)
-    pool = memory_of(request).tokens[data.token].state.pool[0]
+    pool = (await settled(request)).tokens[data.token].state.pool[0]
     return FlushResult(
         token=data.token,
         done=read_outcome(record.outcome).done,
@@ -238,10 +240,13 @@ def _key(record: KeyRecord, *, with_secret: bool = False) -> Key:
 
 
 @post("/keys", **_OPERATOR)
-async def post_key(request: Asking, data: JSONBody[KeyRequest]) -> Key:
+async def post_key(
+    request: Asking, data: JSONBody[KeyRequest], idempotency_key: IdempotencyKey
+) -> Key:
     """Make a key of an account; its secret is shown here and nowhere else."""
     wall_ms = service_of(request).clock.wall_ms()
-    record = _ring(request).create(data.account, data.roles, data.label, wall_ms)
+    asked = journal_key(request, idempotency_key)
+    record = _ring(request).create(data.account, data.roles, data.label, wall_ms, asked)
     return _key(record, with_secret=True)
 
 
@@ -254,8 +259,9 @@ async def get_keys(request: Asking, limit: Limit = 100, cursor: Cursor = None) -
 
 
 @delete("/keys/{key_id:str}", status_code=200, **_OPERATOR)
-async def delete_key(request: Asking, key_id: IdPath) -> Key:
-    """Revoke a key, at once and for good."""
+async def delete_key(request: Asking, key_id: IdPath, idempotency_key: IdempotencyKey) -> Key:
+    """Revoke a key, at once and for good; doing so again changes nothing."""
+    del idempotency_key  # demanded of every mutation; this one is the same however often it is done
     record = _ring(request).revoke(key_id, service_of(request).clock.wall_ms())
     if record is None:
         raise ProblemError("NOT_FOUND", f"There is no key {key_id}.")

@@ -20,11 +20,11 @@ from api.http.context import (
     page_of,
     principal_of,
     service_of,
+    settled,
 )
 from api.http.problems import ProblemError
 from api.http.security import PROVIDERS, READ, READ_ONE, READERS, SIGNED, WRITE
 from api.instruments import parse_numbered
-from api.journal import read_outcome
 from api.views import pools
 from api.wire import Page, PoolDepositRequest, PoolRequest, Provider, RedemptionRequest
 from vaults.commands import Cancel, Request
@@ -42,7 +42,7 @@ async def _ask(
     now_ms = service_of(request).clock.now_ms()
     command = Request(name, account, int(kind), asked, now_ms, min_out)
     record = await carry_out(request, command, key)
-    return pools.request(memory_of(request), name, read_outcome(record.outcome).row)
+    return pools.request_asked(memory_of(request), record)
 
 
 @post(
@@ -94,7 +94,7 @@ async def get_requests(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PoolRequest]:
     """List the account's requests, newest first."""
-    held = pools.requests_of(memory_of(request), account_of(request), only_open=False)
+    held = pools.requests_of(await settled(request), account_of(request), only_open=False)
     return page_of(held, _number, tuple[int, str], cursor, limit, backwards=True)
 
 
@@ -124,7 +124,7 @@ def _own_request(request: Asking, name: str) -> tuple[str, int]:
 )
 async def get_request(request: Asking, request_id: IdPath) -> PoolRequest:
     """Return a request of the account."""
-    return pools.request(memory_of(request), *_own_request(request, request_id))
+    return pools.request(await settled(request), *_own_request(request, request_id))
 
 
 @delete(
@@ -143,14 +143,14 @@ async def delete_request(
     now_ms = service_of(request).clock.now_ms()
     command = Cancel(token, principal_of(request).account, number, now_ms)
     await carry_out(request, command, idempotency_key)
-    return pools.request(memory_of(request), token, number)
+    return pools.request(await settled(request), token, number)
 
 
 @get("/provider", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
 async def get_provider(request: Asking, account: AccountQuery = None) -> Provider:
     """Return everything the account holds of pools."""
     service, name = service_of(request), account_of(request, account)
-    return pools.provider(service.exchange.memory, name, service.clock.now_ms())
+    return pools.provider(await service.settled(), name, service.clock.now_ms())
 
 
 ROUTES = [

@@ -21,6 +21,7 @@ from api.http.context import (
     page_of,
     series,
     service_of,
+    settled,
 )
 from api.http.problems import CODES, ProblemError, documented
 from api.instruments import Series
@@ -68,7 +69,7 @@ async def get_time(request: Asking) -> Time:
 async def get_status(request: Asking) -> Status:
     """Tell how the exchange is."""
     service = service_of(request)
-    memory, now_ms = service.exchange.memory, service.clock.now_ms()
+    memory, now_ms = await service.settled(), service.clock.now_ms()
     return Status(
         version=version("evergamma"),
         rules_version=RULES_VERSION,
@@ -100,7 +101,7 @@ async def get_problems() -> Page[ProblemCode]:
 async def get_underlyings(request: Asking) -> Page[Index]:
     """List the underlyings with their indices."""
     service = service_of(request)
-    memory, now_ms = service.exchange.memory, service.clock.now_ms()
+    memory, now_ms = await service.settled(), service.clock.now_ms()
     return Page(items=[market.index(memory, symbol, now_ms) for symbol in memory.underlyings])
 
 
@@ -108,9 +109,10 @@ async def get_underlyings(request: Asking) -> Page[Index]:
 async def get_index(request: Asking, symbol: IdPath) -> Index:
     """Return the index of an underlying."""
     service = service_of(request)
-    if symbol not in service.exchange.memory.underlyings:
+    memory = await service.settled()
+    if symbol not in memory.underlyings:
         raise ProblemError("NOT_FOUND", f"There is no underlying {symbol}.")
-    return market.index(service.exchange.memory, symbol, service.clock.now_ms())
+    return market.index(memory, symbol, service.clock.now_ms())
 
 
 @get("/tokens", responses=PUBLIC, tags=["public"])
@@ -118,7 +120,7 @@ async def get_tokens(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[TokenGiven]:
     """List the tokens."""
-    memory = memory_of(request)
+    memory = await settled(request)
     page = page_of(memory.tokens, str, str, cursor, limit)
     return Page(items=[market.token(memory, name) for name in page.items], next=page.next)
 
@@ -128,7 +130,7 @@ async def get_parameters(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[TokenParameters]:
     """List the parameters of every token, the fees among them."""
-    memory = memory_of(request)
+    memory = await settled(request)
     page = page_of(memory.tokens, str, str, cursor, limit)
     listings = [memory.tokens[name].listing for name in page.items]
     return Page(
@@ -170,7 +172,7 @@ async def get_instruments(
     cursor: Cursor = None,
 ) -> Page[Instrument]:
     """List every series that can be opened now or has been."""
-    memory = memory_of(request)
+    memory = await settled(request)
     page = page_of(_chosen(request, token, underlying), _place, _PLACE, cursor, limit)
     return Page(items=[market.instrument(memory, each) for each in page.items], next=page.next)
 
@@ -184,7 +186,7 @@ async def get_tickers(
     cursor: Cursor = None,
 ) -> Page[Ticker]:
     """List every series that has open notional at its mark."""
-    memory = memory_of(request)
+    memory = await settled(request)
     live = [each for each in _chosen(request, token, underlying) if _is_live(request, each)]
     page = page_of(live, _place, _PLACE, cursor, limit)
     tickers = (market.ticker(memory, each) for each in page.items)
@@ -212,7 +214,7 @@ def known_series(request: Asking, name: str) -> Series:
 @get("/instruments/{instrument:str}", responses=FOUND, tags=["public"])
 async def get_instrument(request: Asking, instrument: IdPath) -> InstrumentDetail:
     """Return a series at its mark."""
-    return market.detail(memory_of(request), known_series(request, instrument))
+    return market.detail(await settled(request), known_series(request, instrument))
 
 
 @get(
@@ -240,7 +242,7 @@ def get_instrument_history(
 @get("/pools", responses=PUBLIC, tags=["public"], opt={"weight": 5})
 async def get_pools(request: Asking, limit: Limit = 50, cursor: Cursor = None) -> Page[Pool]:
     """List the pools of every token."""
-    memory, now_ms = memory_of(request), service_of(request).clock.now_ms()
+    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
     page = page_of(memory.tokens, str, str, cursor, limit)
     return Page(items=[pools.pool(memory, name, now_ms) for name in page.items], next=page.next)
 
@@ -248,8 +250,8 @@ async def get_pools(request: Asking, limit: Limit = 50, cursor: Cursor = None) -
 @get("/pools/{token:str}", responses=FOUND, tags=["public"])
 async def get_pool(request: Asking, token: TokenPath) -> Pool:
     """Return both pools of a token."""
-    now_ms = service_of(request).clock.now_ms()
-    return pools.pool(memory_of(request), listed_token(request, token), now_ms)
+    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
+    return pools.pool(memory, listed_token(request, token), now_ms)
 
 
 @get(
@@ -315,7 +317,7 @@ def get_flush(request: Asking, token: TokenPath, number: FlushNumber) -> FlushRe
 @get("/pools/{token:str}/scenarios", responses=FOUND, tags=["public"], opt={"weight": 5})
 async def get_scenarios(request: Asking, token: TokenPath) -> Scenarios:
     """Return what a move of the indices would cost main LPs now."""
-    return pools.scenarios(memory_of(request), listed_token(request, token))
+    return pools.scenarios(await settled(request), listed_token(request, token))
 
 
 @get("/trades", responses=FOUND, tags=["public"], opt={"weight": 5}, sync_to_thread=True)

@@ -24,6 +24,7 @@ from api.http.context import (
     principal_of,
     series,
     service_of,
+    settled,
 )
 from api.http.journal_pages import pages_of
 from api.http.problems import ProblemError, documented, problem_of, refusal
@@ -73,7 +74,7 @@ async def post_quote(request: Asking, data: JSONBody[QuoteRequest]) -> Quote:
             raise ProblemError("SIGNATURE_MISSING", "A quote for an account must be signed.")
         account = account_of(request, data.account)
     service, chosen = service_of(request), series(data.instrument)
-    memory, now_ms = service.exchange.memory, service.clock.now_ms()
+    memory, now_ms = await service.settled(), service.clock.now_ms()
     notional = amount(data.notional, "notional")
     if not market.is_series(memory, chosen):
         raise ProblemError("NOT_FOUND", f"There is no instrument {data.instrument}.")
@@ -341,8 +342,8 @@ async def get_positions(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Position]:
     """List the account's positions, oldest first within a token."""
-    service = service_of(request)
-    held = accounts.positions(service.exchange.memory, account_of(request), service.clock.now_ms())
+    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
+    held = accounts.positions(memory, account_of(request), now_ms)
     return page_of(held, _place, tuple[str, int], cursor, limit)
 
 
@@ -362,11 +363,11 @@ def _own_position(request: Asking, name: str) -> tuple[str, int, int]:
 @get("/positions/{position_id:str}", responses=READ_ONE, opt={"roles": READERS}, **_SIGNED)
 async def get_position(request: Asking, position_id: IdPath) -> Position:
     """Return a position of the account."""
+    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
     token, _, slot = _own_position(request, position_id)
     if slot == NONE:
         raise ProblemError("POSITION_UNKNOWN", f"The account has no position {position_id}.")
-    service = service_of(request)
-    return accounts.position(service.exchange.memory, token, slot, service.clock.now_ms())
+    return accounts.position(memory, token, slot, now_ms)
 
 
 @post(
@@ -413,14 +414,12 @@ async def patch_position(
     idempotency_key: IdempotencyKey,
 ) -> Position:
     """Switch self-funding of a position on or off."""
-    token, number, slot = _own_position(request, position_id)
-    if slot == NONE:
-        raise ProblemError("POSITION_UNKNOWN", f"The account has no position {position_id}.")
+    token, number, _ = _own_position(request, position_id)
     service, account = service_of(request), principal_of(request).account
     now_ms = service.clock.now_ms()
     command = SetSelfFunding(token, account, number, data.self_funding, now_ms)
     await carry_out(request, command, idempotency_key)
-    memory = service.exchange.memory
+    memory = await service.settled()
     slot = accounts.find_position(memory, account, token, number)
     if slot == NONE:
         raise ProblemError("POSITION_UNKNOWN", f"The position {position_id} is closed.")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from amm.units import AMOUNT_MAX, DAY_MS, units_down
 from api.history import Entry, LedgerLine
 from api.instruments import Series, position_name
+from api.journal import Record, read_command, read_outcome
 from api.memory import Memory, Token
 from api.views import market
 from api.views.numbers import fixed, rounded
@@ -19,7 +20,7 @@ from api.wire import (
 from api.wire import LedgerLine as LineGiven
 from vaults.account import spendable
 from vaults.capacity import lock_of
-from vaults.commands import Credit
+from vaults.commands import Credit, Withdraw
 from vaults.moves import Bucket, RequestKind, RequestStatus
 from vaults.premium import owed_by_account, owed_by_position, premium_for, reserve_of
 from vaults.state import NONE
@@ -164,6 +165,21 @@ def deposit(entry: Entry) -> Deposit:
         amount=fixed(entry.command.amount),
         exchange_time=entry.now_ms,
         reference=entry.command.reference or None,
+    )
+
+
+def withdrawal_asked(record: Record) -> Withdrawal:
+    """Return a withdrawal as it was when it was asked for."""
+    command = read_command(record)
+    assert isinstance(command, Withdraw)
+    return Withdrawal(
+        id=str(read_outcome(record.outcome).row),
+        token=command.token,
+        amount=fixed(command.amount),
+        status="pending",
+        requested=record.now_ms,
+        completed=None,
+        reference=None,
     )
 
 

@@ -127,6 +127,8 @@ def quote_open(memory: Memory, series: Series, asked: Open, *, has_account: bool
     total = units_up(quoted.quote.total * ONE)
     largest = dispatch.largest(memory, asked)
     reason, limit, actual = _numbers(quoted.refusal)
+    if series.token in memory.paused:
+        reason, limit, actual = Reject.PAUSED.name, None, None
     exposure = abs(float(unit.delta)) * float(unit.index) / (series.strike_e8 / ONE)
     is_priced = total > 0
     return Quote(

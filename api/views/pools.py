@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from api.history import Entry
 from api.instruments import position_name
+from api.journal import Record, read_command, read_moves, read_outcome
 from api.memory import Memory, Token
 from api.views import market
 from api.views.numbers import fixed, quotient, rounded
@@ -20,7 +21,9 @@ from api.wire import (
     TokenState,
 )
 from vaults.capacity import backing, rent_rate_e15, utilisation
-from vaults.moves import RequestKind, RequestStatus
+from vaults.commands import Request
+from vaults.flush import next_flush
+from vaults.moves import Move, RequestKind, RequestStatus
 from vaults.nav import accrued_to_insurance, net_asset_value
 from vaults.risk import SPOT_MOVES, VOL_MOVES, loss_table
 from vaults.state import NONE
@@ -177,6 +180,33 @@ def request(memory: Memory, name: str, number: int) -> PoolRequest:
         requested=int(row.created_ms),
         flush=int(row.flush) + 1,
         expected=int(pools.next_flush_ms) + later * period if is_open else None,
+    )
+
+
+def request_asked(memory: Memory, record: Record) -> PoolRequest:
+    """Return a request as it was when it was made."""
+    command, outcome = read_command(record), read_outcome(record.outcome)
+    assert isinstance(command, Request)
+    which, kind = KINDS[RequestKind(command.kind)]
+    moves = read_moves(record)[command.token]
+    ((_, _, kind_and_flush, *_),) = moves[moves[:, 0] == Move.REQUEST].tolist()
+    parameters = memory.tokens[command.token].rules.parameters[0]
+    expected = int(next_flush(parameters, record.now_ms))
+    if record.now_ms > expected - int(parameters.cutoff_ms):
+        expected += int(parameters.flush_period_ms)
+    return PoolRequest(
+        id=position_name(command.token, outcome.row),
+        token=command.token,
+        pool=which,
+        kind=kind,
+        amount=fixed(command.amount),
+        filled="0",
+        received="0",
+        min_out=fixed(command.min_out),
+        status="open",
+        requested=record.now_ms,
+        flush=kind_and_flush // 4 + 1,
+        expected=expected,
     )
 
 

@@ -1,11 +1,14 @@
 """The single writer: answers, keys, durability, and the journal that rebuilds the state."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
 from amm.units import DAY_MS, MINUTE_MS, ONE
@@ -19,7 +22,8 @@ from api.exchange import (
 from api.journal import MalformedCommandError
 from api.recovery import check_database
 from api.replay import state_digest
-from api.store import Store, StoreError
+from api.store import Store, StoreError, upsert
+from api.tables import SETTINGS
 from tests.api.conftest import START_MS, TOKEN, prepare, tick
 from vaults.commands import (
     Cancel,
@@ -87,7 +91,7 @@ def run_a_life(exchange: Exchange) -> None:
     assert do(Close(TOKEN, "buyer", bought.row, ONE, later), "wait").outcome.queued
     tick(exchange, due + 3 * MINUTE_MS)
     (waited,) = exchange.waiting("BTC")
-    assert do(waited, f"fill/{waited.order}").outcome.code == 0
+    assert do(waited, f"/fill/{waited.order}").outcome.code == 0
     exchange.commit()
 
 
@@ -217,6 +221,29 @@ def test_a_batch_the_database_refuses_is_lost_as_a_whole(
     assert state_digest(exchange) == before
     assert exchange.execute(opening(), "order").outcome.code == 0
     exchange.commit()
+
+
+def test_a_batch_that_fails_at_its_last_row_is_lost_as_a_whole(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were written before are not believed to be there afterwards."""
+    before = state_digest(exchange)
+    exchange.execute(opening(), "order")
+    exchange.note("last", "row")
+
+    def upsert_all_but(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
+        if table is SETTINGS:
+            raise OperationalError("insert", {}, sqlite3.OperationalError("disk full"))
+        upsert(connection, table, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "upsert", upsert_all_but)
+        with pytest.raises(BatchLostError):
+            exchange.commit()
+    assert state_digest(exchange) == before
+    assert exchange.execute(opening(), "order").outcome.code == 0
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
 
 
 def test_a_kernel_that_fails_costs_its_batch_and_its_key(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from amm.units import MINUTE_MS, ONE
-from api.exchange import Exchange
+from api.exchange import Exchange, fill_key
 from api.history import Entry, entry, ledger_lines, read_entries
 from api.journal import read_command, read_moves, read_outcome
 from api.recovery import check_database
@@ -216,11 +216,32 @@ def test_a_queued_close_is_not_a_trade_until_it_is_filled(exchange: Exchange) ->
     assert read_entries(exchange.store, f"fill/{number}", None, ALL) == []
     tick(exchange, stale + MINUTE_MS)
     (late,) = exchange.waiting("BTC")
-    exchange.execute(late, f"fill/{number}")
+    exchange.execute(late, f"/fill/{number}")
     exchange.commit()
     assert kinds(read_entries(exchange.store, f"trades/{TOKEN}", None, ALL)) == [Open]
     (refused,) = read_entries(exchange.store, f"fill/{number}", None, ALL)
     assert refused.outcome.code != 0
+    assert check_database(exchange.store).faults == []
+
+
+def test_a_tick_that_pays_a_position_its_cap_is_in_the_history_of_its_account(
+    exchange: Exchange,
+) -> None:
+    """And in nobody else's; a close that waited for that tick finds nothing to sell."""
+    bought = exchange.execute(opening(), "open").outcome.row
+    late = START_MS + 3 * MINUTE_MS
+    waits = exchange.execute(Close(TOKEN, "buyer", bought, ONE // 10, late), "sell").record
+    for second in range(4):
+        tick(exchange, late + 2_000 * second, btc=151_000)
+    (gone,) = exchange.waiting("BTC")
+    assert exchange.execute(gone, fill_key(waits.sequence)).outcome.code == Reject.POSITION_UNKNOWN
+    exchange.commit()
+    newest = read_entries(exchange.store, "account/buyer", None, ALL)
+    assert kinds(newest) == [Credit, Open, Close, Tick, Close]
+    lines = ledger_lines(newest[1], "buyer", exchange.memory.slot_of)
+    assert [line.flow for line in lines if not line.is_premium] == ["CASH_OUT"]
+    assert lines[0].amount == ONE // 20
+    assert kinds(read_entries(exchange.store, "account/provider", None, ALL)) == [Credit]
     assert check_database(exchange.store).faults == []
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from amm.units import MINUTE_MS, ONE
-from api.dispatch import largest, quote_close, ticker_of
-from api.exchange import Exchange, QueueError
+from api import exchange as writer
+from api.dispatch import Done, execute, largest, quote_close, ticker_of
+from api.exchange import Exchange, QuarantinedError, QueueError, fill_key
 from api.journal import read_outcome
 from api.memory import Memory
 from api.recovery import check_database
@@ -18,6 +19,7 @@ from tests.api.conftest import START_MS, TOKEN, tick
 from vaults.commands import (
     Cancel,
     Close,
+    Command,
     Credit,
     Debit,
     ListToken,
@@ -91,7 +93,7 @@ def sale(position: int, notional: int = ONE // 10, **changes: object) -> Close:
 def fill_waiting(exchange: Exchange, underlying: str = "BTC") -> list[Outcome]:
     """Carry out what waits, as the loop does after each tick."""
     return [
-        exchange.execute(close, f"fill/{close.order}").outcome
+        exchange.execute(close, fill_key(close.order)).outcome
         for close in exchange.waiting(underlying)
     ]
 
@@ -111,7 +113,7 @@ def test_a_close_on_a_stale_mark_waits_for_the_next_index(
     """Nothing moves until then; the number of the order is that of its record."""
     before = state_digest(exchange)
     answer = exchange.execute(sale(position), "sell")
-    assert answer.outcome == Outcome(row=position, queued=True)
+    assert answer.outcome == Outcome(row=position, queued=True, series=0)
     assert answer.moves == {}
     assert state_digest(exchange) == before
     assert exchange.waiting("BTC") == exchange.waiting("ETH") == []
@@ -133,7 +135,7 @@ def test_it_is_filled_at_what_a_close_then_would_be(exchange: Exchange, position
     exchange.execute(sale(position), "sell")
     tick(exchange, FRESH, btc=99_500)
     (close,) = exchange.waiting("BTC")
-    queued = exchange.execute(close, f"fill/{close.order}").outcome
+    queued = exchange.execute(close, f"/fill/{close.order}").outcome
     exchange._drop_batch()  # noqa: SLF001 - the same prices once more, without the queue
     tick(exchange, FRESH, btc=99_500)
     straight = exchange.execute(sale(position, now_ms=FRESH), "straight").outcome
@@ -253,9 +255,34 @@ def test_nothing_but_what_waits_is_carried_out(exchange: Exchange, position: int
     with pytest.raises(QueueError):
         exchange.execute(sale(position, ONE // 20, order=number, now_ms=FRESH), "part")
     assert list(exchange.memory.queue) == [number]
-    key = f"fill/{number}"
+    key = f"/fill/{number}"
     filled = exchange.execute(sale(position, order=number, now_ms=FRESH), key).outcome
     assert exchange.execute(sale(position, order=number, now_ms=FRESH + 1), key).outcome == filled
+
+
+def test_one_that_makes_a_kernel_fail_holds_nobody_up(
+    exchange: Exchange, position: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays queued, and is left out until another process has looked at it."""
+    other = exchange.execute(opening(strike_e8=101_000 * ONE), "other").outcome.row
+    first = exchange.execute(sale(position), "first").record.sequence
+    second = exchange.execute(sale(other), "second").record.sequence
+    tick(exchange, FRESH)
+    exchange.commit()
+
+    def fails_for_the_first(memory: Memory, command: Command, sequence: int) -> Done:
+        assert not (isinstance(command, Close) and command.position_id == position)
+        return execute(memory, command, sequence)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "execute", fails_for_the_first)
+        assert [each.order for each in exchange.waiting("BTC")] == [first, second]
+        with pytest.raises(QuarantinedError):
+            fill_waiting(exchange)
+        assert [each.order for each in exchange.waiting("BTC")] == [second]
+        assert [each.code for each in fill_waiting(exchange)] == [0]
+    assert list(exchange.memory.queue) == [first]
+    assert_sound(exchange)
 
 
 # -- the order's own terms

@@ -14,6 +14,7 @@ import pytest
 
 from amm.units import HOUR_MS, ONE
 from api.exchange import Exchange
+from api.journal import read_outcome
 from api.recovery import check_database
 from api.replay import InvariantError, Plan, PlanError, Replay, state_digest
 from api.results import collect
@@ -183,6 +184,28 @@ def test_nobody_holds_over_a_break_in_the_prices(tmp_path: Path) -> None:
     assert held == [0]
     assert int(run.exchange.memory.market.oracle[0].index_e8) < 80_000 * ONE
     run.exchange.store.close()
+
+
+def test_closes_wait_where_prices_are_missing(tmp_path: Path) -> None:
+    """A quarter of every hour without an index: who sells then is filled when it is back."""
+    path = short_path()
+    silent = np.arange(len(path.times_ms)) % 60 < 15
+    path.prices_e8[silent, 0] = 0
+    done, digest = finished(tmp_path / "db", path, plan())
+    records = list(done.exchange.store.journal())
+    queued = {each.sequence for each in records if read_outcome(each.outcome).queued}
+    fills = {each.key: read_outcome(each.outcome) for each in records if each.key.startswith("/fill/")}
+    assert len(queued) > 10
+    waiting = done.exchange.memory.queue.keys()
+    assert fills.keys() == {f"/fill/{number}" for number in queued - waiting}
+    assert sum(each.code == 0 for each in fills.values()) > 10
+    assert check_database(done.exchange.store).faults == []
+    done.exchange.store.close()
+    again = Replay(Exchange(Store(tmp_path / "db")), plan(), path)
+    again.run()
+    assert state_digest(again.exchange) == digest
+    assert collect(again).is_zero_sum
+    again.exchange.store.close()
 
 
 @pytest.mark.parametrize("seed", range(2))

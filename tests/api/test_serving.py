@@ -2,6 +2,7 @@
 
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from amm.oracle import OracleRules
 from amm.units import DAY_MS, HOUR_MS, ONE
 from api.demo import DEMO_TOKENS, DemoError
 from api.feeds.replay import ReplayFeed
@@ -16,7 +18,10 @@ from api.feeds.simulated import STARTS, SimulatedFeed
 from api.serving import Parts, ServingError, assemble, starts_now, url_of
 from api.settings import Settings
 from api.store import StoreError
+from api.warmup import warm_up
 from api.welcome import first_trade
+from sims.markets.history import read_path
+from sims.markets.warmup import warmed_oracle
 from tests.api.conftest import Call
 from tests.api.test_command_line import hours, write
 from tests.api.test_feeds import PromptClock, collect
@@ -126,6 +131,32 @@ def test_a_replay_begins_in_its_history_and_goes_on_there(tmp_path: Path, histor
         assert later_ms <= parts.clock.now_ms() < later_ms + HOUR_MS
     with ExitStack() as third, pytest.raises(ServingError, match="past the end"):
         assemble(settings(tmp_path, **(replay | {"end_ms": START_MS + HOUR_MS})), third)
+
+
+def test_a_replay_knows_the_vol_of_the_time_before_it(
+    tmp_path: Path, history: Path, stack: ExitStack
+) -> None:
+    """A day of history before it is what its estimator begins with."""
+    start_ms = START_MS + DAY_MS
+    replay = {"feed": "replay", "data": history, "start_ms": start_ms, "end_ms": start_ms + DAY_MS}
+    parts = assemble(settings(tmp_path, **replay), stack)
+    path = read_path(history, ("BTC", "ETH"), start_ms, start_ms + DAY_MS)
+    assert path.start > 0
+    for slot in range(2):
+        expected = warmed_oracle(path, slot, OracleRules())
+        oracle = parts.exchange.memory.market.oracle[slot]
+        assert oracle.variance_1d_e12 == expected.variance_1d_e12
+        assert oracle.variance_45d_e12 == expected.variance_45d_e12
+        assert oracle.vol_ms == 0
+    assert parts.feed is not None
+    seen = collect(parts.feed, PromptClock(start_ms=start_ms), 1)
+    assert seen[0][0].price_e8 == path.prices_e8[path.start, 0]
+
+
+def test_warming_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    warm_up()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fast_simulation_never_goes_back(tmp_path: Path) -> None:

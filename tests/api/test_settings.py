@@ -107,4 +107,4 @@ def test_a_key_beside_the_database_is_its_own(tmp_path: Path) -> None:
     assert usual_master_key(database) == Path.home() / ".evergamma" / "master.key"
     (tmp_path / "exchange.key").write_bytes(b"")
     assert usual_master_key(database) == tmp_path / "exchange.key"
-    assert usual_master_key(DEMO_DATABASE) == Path("run/demo.key")
+    assert usual_master_key(DEMO_DATABASE, demo=True) == Path("run/demo.key")

@@ -139,23 +139,32 @@ class Server(Process):
         share = -(-count // len(groups))
         return [name for group in groups.values() for _, name in sorted(group)[:share]][:count]
 
-    def assert_conserved(self) -> None:
-        """Make sure that every invariant holds now, then that the journal rebuilds the tables.
+    def assert_invariants(self, since: int = 0) -> None:
+        """Make sure that every invariant held when they were last checked, at or after `since`.
 
-        The server is stopped.
+        They are checked at the start and every few seconds; `since` is milliseconds of the wall.
         """
         with Client(self.url) as client:
-            now = client.time().time
             deadline = time.monotonic() + _CHECK_SECONDS
-            while (status := client.status()).invariants_checked < now:
+            while (status := client.status()).invariants_checked < since:
                 assert time.monotonic() < deadline, "invariants are not checked"
                 time.sleep(0.2)
         assert status.invariants == "hold", status.invariants
+
+    def stop_and_check(self) -> None:
+        """Stop, and make sure that the journal rebuilds the tables."""
         self.stop()
         command = [sys.executable, "-m", "api", "db", "check", str(self.database)]
         checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         assert checked.returncode == 0, checked.stderr
         assert checked.stdout.rstrip().endswith("equal"), checked.stdout
+
+    def assert_conserved(self) -> None:
+        """Make sure that every invariant holds now, then stop and check the database."""
+        with Client(self.url) as client:
+            now = client.time().time
+        self.assert_invariants(now)
+        self.stop_and_check()
 
 
 def _prepare(database: Path, master_key: Path) -> tuple[str, str]:
