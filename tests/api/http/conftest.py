@@ -21,6 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def example(server: Server) -> str:
+    """The token that the documentation's examples are about."""
+    return server.list_token("TSLA.M")
+
+
+@pytest.fixture(scope="session")
 def waiting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the usual fill delay and rate limits; it may be killed and started again."""
     started = Server(tmp_path_factory.mktemp("waiting"), "--fill-delay", "250")

@@ -616,7 +616,7 @@ def test_who_has_too_little_or_nothing_at_all(desk: Desk) -> None:
     [
         ("POST", "/v1/positions/BAD.M-999/close", {}, 404, "POSITION_UNKNOWN", 1),
         ("POST", "/v1/positions/NO.M-1/close", {}, 404, "POSITION_UNKNOWN", 0),
-        ("PATCH", "/v1/positions/BAD.M-999", {"self_funding": True}, 404, "POSITION_UNKNOWN", 0),
+        ("PATCH", "/v1/positions/BAD.M-999", {"self_funding": True}, 404, "POSITION_UNKNOWN", 1),
         ("POST", "/v1/withdrawals", {"token": TOKEN, "amount": "999999"}, 422, "BALANCE", 1),
         ("POST", "/v1/withdrawals", {"token": "NO.M", "amount": "1"}, 422, "TOKEN_UNKNOWN", 1),
         ("POST", "/v1/withdrawals", {"token": TOKEN, "amount": "0"}, 422, "AMOUNT_NOT_POSITIVE", 1),

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.api.http.harness import Server, balance_of
-from tests.api.http.test_openapi import TOKEN
 from tests.api.http.test_privileges import ROLES, WHO
 
 TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -30,12 +29,12 @@ def table(*columns: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("language", ["python", "bash"])
-def test_a_program_that_signs_does_what_it_says(server: Server, language: str) -> None:
+def test_a_program_that_signs_does_what_it_says(
+    server: Server, example: str, language: str
+) -> None:
     """Both are as they stand on the page; each withdraws a quarter of a token."""
-    if TOKEN not in {each.token for each in server.operator.tokens()}:
-        server.list_token(TOKEN)
     account = f"reader-{language}"
-    server.credit(account, TOKEN, "1")
+    server.credit(account, example, "1")
     key = server.key_of(account, "trade")
     environment = {
         **os.environ,
@@ -56,7 +55,7 @@ def test_a_program_that_signs_does_what_it_says(server: Server, language: str) -
     assert f'"account":"{account}"' in done.stdout
     assert '"status":"pending"' in done.stdout
     client = server.client(account)
-    assert balance_of(client.account(), TOKEN)["balance"] == "0.75"
+    assert balance_of(client.account(), example)["balance"] == "0.75"
     assert [each.amount for each in client.withdrawals()] == ["0.25"]
 
 

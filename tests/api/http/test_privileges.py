@@ -229,7 +229,7 @@ FOREIGN: list[tuple[str, str, Any, str, int]] = [
     ("GET", "/v1/positions/{position_id}", None, "POSITION_UNKNOWN", 0),
     ("GET", "/v1/requests/{request_id}", None, "REQUEST_UNKNOWN", 0),
     ("POST", "/v1/positions/{position_id}/close", {"notional": "10"}, "POSITION_UNKNOWN", 1),
-    ("PATCH", "/v1/positions/{position_id}", {"self_funding": True}, "POSITION_UNKNOWN", 0),
+    ("PATCH", "/v1/positions/{position_id}", {"self_funding": True}, "POSITION_UNKNOWN", 1),
     ("DELETE", "/v1/requests/{request_id}", None, "REQUEST_UNKNOWN", 0),
     ("POST", "/v1/orders", order(TOKEN, "close"), "POSITION_UNKNOWN", 1),
 ]
