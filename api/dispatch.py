@@ -51,7 +51,7 @@ class Done(NamedTuple):
 
 
 class Executed(NamedTuple):
-    """What was done, and the journal's record of it; for a repeated key only the record is new.
+    """What was done, and the journal's record of it; `command` is as it was executed.
 
     `moves` and `oracle` are empty where the answer is a repeated one.
     """
@@ -60,6 +60,7 @@ class Executed(NamedTuple):
     moves: dict[str, Any]
     oracle: tuple[int, ...]
     record: Record
+    command: Command
 
 
 def _refuse(code: Reject, limit: int = 0, actual: int = 0) -> Done:
@@ -290,10 +291,8 @@ def _series_of(token: Token, account: int, position_id: int) -> int:
     """Return the row of the series of an account's position, NONE where it has no such one."""
     if account == NONE:
         return NONE
-    slot = int(token.state.accounts[account].first_position)
-    while slot != NONE and int(token.state.positions[slot].position_id) != position_id:
-        slot = int(token.state.positions[slot].next_in_account)
-    return NONE if slot == NONE else int(token.state.positions[slot].series)
+    slot = closing.find_own_position(token.state, account, position_id)
+    return NONE if slot == NONE else int(token.state.positions["series"][slot])
 
 
 def is_fillable(memory: Memory, waiting: Waiting, now_ms: int) -> bool:
@@ -488,7 +487,7 @@ def _last_ms(memory: Memory, command: Command) -> int:
         )
     if isinstance(command, _OF_NO_TOKEN):
         return 0
-    return int(memory.tokens[command.token].state.pool[0].now_ms)
+    return int(memory.tokens[command.token].state.pool["now_ms"][0])
 
 
 def execute(memory: Memory, command: Command, sequence: int) -> Done:

@@ -143,7 +143,7 @@ class Exchange:
             self._drop_batch()
             raise QuarantinedError(key) from error
         self._sequence, self._digest = sequence, record.digest
-        executed = Executed(*done, record)
+        executed = Executed(*done, record, command)
         self._batch[key] = command, executed
         self._touched.update(done.moves)
         return executed
@@ -360,4 +360,5 @@ def _repeated(record: Record, command: Command) -> Executed:
     """Return the answer a key had before, if it was used for the same command."""
     if not journal.is_same_request(record, command):
         raise KeyConflictError(record.key)
-    return Executed(journal.read_outcome(record.outcome), {}, (), record)
+    outcome, first = journal.read_outcome(record.outcome), journal.read_command(record)
+    return Executed(outcome, {}, (), record, first)

@@ -1,5 +1,6 @@
 """Names of series: `BTC-TSLA.M-100000-C` is the 100,000 USD call on BTC paid in TSLA.M."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from amm.units import AmountError, format_amount, parse_amount
@@ -17,10 +18,16 @@ class Series(NamedTuple):
     @property
     def name(self) -> str:
         """Its name on the wire."""
-        letter = "C" if self.kind == CALL else "P"
-        return f"{self.underlying}-{self.token}-{format_amount(self.strike_e8)}-{letter}"
+        return _name(self)
 
 
+@lru_cache(maxsize=4_096)
+def _name(series: Series) -> str:
+    letter = "C" if series.kind == CALL else "P"
+    return f"{series.underlying}-{series.token}-{format_amount(series.strike_e8)}-{letter}"
+
+
+@lru_cache(maxsize=4_096)
 def parse_series(name: str) -> Series:
     """Return the series a name stands for.
 

@@ -160,8 +160,11 @@ class KeyRing:
         with self._lock:
             with self._transaction() as connection:
                 connection.execute("INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?)", row)
-            self._read()
-            return self._records[key_id]
+            record = KeyRecord(key_id, account, asked, label, now_ms, None, self._master_key)
+            self._records[key_id] = record
+            version, count, revoked = self._seen
+            self._seen = (version, count + 1, revoked)
+            return record
 
     def _new_id(self, request: str | None) -> str:
         """Return an id nobody can guess; the same for the same request."""

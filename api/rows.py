@@ -59,9 +59,9 @@ def minute_rows(memory: Memory) -> Iterator[Row]:
 
 def entry_rows(memory: Memory, batch: Batch) -> Iterator[tuple[str, int]]:
     """Yield the topics of every record."""
-    for command, (outcome, moves, _, record) in batch:
-        for topic in topics_of(memory, command, outcome, moves):
-            yield topic, record.sequence
+    for command, executed in batch:
+        for topic in topics_of(memory, command, executed.outcome, executed.moves):
+            yield topic, executed.record.sequence
 
 
 def token_rows(memory: Memory, batch: Batch) -> Iterator[Row]:

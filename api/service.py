@@ -18,6 +18,7 @@ from time import perf_counter
 
 from amm.oracle import OracleVerdict
 from api.clock import Clock
+from api.dispatch import Executed
 from api.exchange import (
     BatchLostError,
     Exchange,
@@ -26,18 +27,20 @@ from api.exchange import (
     fill_key,
 )
 from api.feeds import Feed, Observation
-from api.journal import MalformedCommandError, Record, read_outcome
+from api.journal import MalformedCommandError
 from api.memory import Memory
 from api.readings import Readings
-from vaults.commands import Close, Command, Flush, Open, Tick
+from vaults.commands import Close, Command, Flush, Open, Outcome, Tick
 from vaults.invariants import first_violation
 
 WAIT_MAX = 5.0
 """Seconds an order waits for its index."""
+GATHER_MAX = 0.002
+"""Seconds an executed command waits at most for others to share its commit."""
 CHECK_EVERY = 10.0
 """Seconds between two checks of all invariants."""
 
-Answer = Record | Exception
+Answer = Executed | Exception
 _log = logging.getLogger("evergamma")
 
 
@@ -88,6 +91,8 @@ class Service:
         self._executed: list[_Job] = []
         self._readers: list[asyncio.Future[None]] = []
         self._thread = ThreadPoolExecutor(1, "writer")
+        self._callers = 0
+        self._gathering_until = 0.0
         self._waiting: deque[_Job] = deque()
         self._is_scheduled = False
         self._is_stopping = False
@@ -129,8 +134,8 @@ class Service:
 
     # -- commands
 
-    async def submit(self, command: Command, key: str) -> Record:
-        """Execute a command and return its record once that is durable.
+    async def submit(self, command: Command, key: str) -> Executed:
+        """Execute a command and return what was done once that is durable.
 
         Raises:
             KeyConflictError: The key was used for another command.
@@ -147,7 +152,7 @@ class Service:
         """Carry out orders, one after another, at the first index published late enough.
 
         Whatever has been answered before is answered again at once. Exceptions, those of
-        `submit`, are returned in place of the record of their order.
+        `submit`, are returned in place of the answer to their order.
         """
         if self.fill_delay_ms == 0 or self.exchange.recall(orders[0][1]) is not None:
             return await self._put(_Job(list(orders), self._future()))
@@ -222,13 +227,29 @@ class Service:
                 self._readings.take(exchange, now_ms)
             except QuarantinedError:
                 _log.exception("a kernel failed; the batch is dropped")
-        if not exchange.is_committing:
+        if not exchange.is_committing and self._is_batch_ready():
             self._begin_commit()
+
+    def _is_batch_ready(self) -> bool:
+        """Whether those who were here last time are here again, or who is has waited long enough.
+
+        Every commit waits for the disk, so it pays to have everybody in it. A caller who is alone
+        does not wait.
+        """
+        here = len(self._executed)
+        if self._readers or here == 0 or here >= self._callers:
+            return True
+        loop = asyncio.get_running_loop()
+        if self._gathering_until == 0.0:
+            self._gathering_until = loop.time() + GATHER_MAX
+            loop.call_at(self._gathering_until, self._schedule)
+        return loop.time() >= self._gathering_until
 
     def _begin_commit(self) -> None:
         """Have the executed batch written by the thread; without one, answer what needs none."""
         jobs, self._executed = self._executed, []
         begun = perf_counter()
+        self._gathering_until = 0.0
         try:
             writes = self.exchange.begin_commit()
         except BatchLostError as error:
@@ -258,6 +279,7 @@ class Service:
             self._executed = []
             self._lose(jobs, lost)
         self._count(perf_counter() - begun, jobs)
+        self._callers = len(jobs) + len(self._executed) + len(self._queue)
         self._finish(jobs)
 
     def _lose(self, jobs: list[_Job], error: BatchLostError) -> None:
@@ -297,7 +319,7 @@ class Service:
             QuarantinedError: A kernel failed, and the batch is lost.
         """
         try:
-            record = self.exchange.execute(replace(command, now_ms=now_ms), key).record
+            executed = self.exchange.execute(replace(command, now_ms=now_ms), key)
         except (KeyConflictError, MalformedCommandError) as error:
             return error
         except QuarantinedError as error:
@@ -305,12 +327,11 @@ class Service:
                 raise
             return error
         if isinstance(command, Tick):
-            self._fill_queued(command.underlying, record, now_ms)
-        return record
+            self._fill_queued(command.underlying, executed.outcome, now_ms)
+        return executed
 
-    def _fill_queued(self, underlying: str, record: Record, now_ms: int) -> None:
+    def _fill_queued(self, underlying: str, outcome: Outcome, now_ms: int) -> None:
         """Carry out the closes that waited for a fresh index, before anything else is done."""
-        outcome = read_outcome(record.outcome)
         if outcome.code == 0 and outcome.verdict == OracleVerdict.USED:
             for close in self.exchange.waiting(underlying):
                 self._execute(close, fill_key(close.order), now_ms)

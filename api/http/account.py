@@ -73,7 +73,7 @@ def get_deposits(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> 
 
     def items(each: Entry) -> list[Deposit]:
         is_done = isinstance(each.command, Credit) and each.outcome.code == 0
-        return [accounts.deposit(each)] if is_done else []
+        return [accounts.deposit(each.sequence, each.command)] if is_done else []
 
     return pages_of(store, f"account/{account_of(request)}", items, cursor, limit)
 
@@ -87,8 +87,7 @@ async def post_withdrawal(
     command = Withdraw(
         data.token, principal_of(request).account, amount(data.amount, "amount"), now_ms
     )
-    record = await carry_out(request, command, idempotency_key)
-    return accounts.withdrawal_asked(record)
+    return accounts.withdrawal_asked(await carry_out(request, command, idempotency_key))
 
 
 @get("/withdrawals", responses=READ, opt={"roles": READERS}, tags=["account"], security=SIGNED)

@@ -9,10 +9,10 @@ from litestar import Request
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from amm.units import AmountError, parse_amount
+from api.dispatch import Executed
 from api.http.gate import Principal
 from api.http.problems import ProblemError, refusal
 from api.instruments import Series, parse_series
-from api.journal import Record, read_outcome
 from api.memory import Memory
 from api.service import Service
 from api.signing import IDEMPOTENCY_KEY
@@ -123,17 +123,16 @@ def journal_key(request: Asking, idempotency_key: str) -> str:
     return f"{principal_of(request).account}/{idempotency_key}"
 
 
-async def carry_out(request: Asking, command: Command, idempotency_key: str) -> Record:
-    """Execute a command; return its record once it is durable.
+async def carry_out(request: Asking, command: Command, idempotency_key: str) -> Executed:
+    """Execute a command; return what was done once it is durable.
 
     Raises:
         ProblemError: The rules refuse it.
     """
-    record = await service_of(request).submit(command, journal_key(request, idempotency_key))
-    outcome = read_outcome(record.outcome)
-    if outcome.code:
-        raise refusal(outcome)
-    return record
+    executed = await service_of(request).submit(command, journal_key(request, idempotency_key))
+    if executed.outcome.code:
+        raise refusal(executed.outcome)
+    return executed
 
 
 # -- pages

@@ -2,20 +2,19 @@
 
 import hmac
 from collections.abc import Iterable
-from secrets import token_hex
 from time import monotonic, perf_counter
 from typing import NamedTuple, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from litestar.types.asgi_types import ReceiveMessage
+from litestar.utils.scope.state import ScopeState
 
 from api import signing
 from api.clock import Clock
 from api.http.buckets import Buckets
 from api.http.metrics import Metrics
-from api.http.problems import CODES, ProblemError
+from api.http.problems import CODES, ProblemError, new_request_id
 from api.keys import KeyRecord, KeyRing
 
 _KEY = signing.KEY.lower().encode()
@@ -81,7 +80,7 @@ class Gate(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check a request, then hand it on with its body read."""
         begun = perf_counter()
-        request_id = scope["state"]["request_id"] = token_hex(8)
+        request_id = scope["state"]["request_id"] = new_request_id()
         extra: list[tuple[bytes, bytes]] = []
 
         async def send_with_headers(message: Message) -> None:
@@ -108,16 +107,9 @@ class Gate(ASGIMiddleware):
             raise
         scope["auth"] = principal
 
-        is_read = False
-
-        async def receive_again() -> ReceiveMessage:
-            nonlocal is_read
-            if is_read:
-                return await receive()
-            is_read = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await next_app(scope, receive_again, send_with_headers)
+        # The framework need not read the body again.
+        ScopeState.from_scope(scope).body = body
+        await next_app(scope, receive, send_with_headers)
 
     async def _read(self, receive: Receive) -> bytes:
         """Return the body.

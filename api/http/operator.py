@@ -6,7 +6,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 
 from amm.oracle import OracleVerdict
-from api.history import entry
+from api.dispatch import Executed
 from api.http.context import (
     Asking,
     Cursor,
@@ -23,7 +23,6 @@ from api.http.context import (
 )
 from api.http.problems import ProblemError
 from api.http.security import OPERATORS, READ, SIGNED, WRITE
-from api.journal import Record, read_outcome
 from api.keys import KeyRecord, KeyRing
 from api.views import accounts, market
 from api.wire import (
@@ -66,7 +65,8 @@ _OPERATOR: dict[str, Any] = {
 _INTEGERS = {name for name, kind in Parameters.__annotations__.items() if kind is int}
 
 
-def _accepted(record: Record) -> Accepted:
+def _accepted(executed: Executed) -> Accepted:
+    record = executed.record
     return Accepted(id=str(record.sequence), exchange_time=record.now_ms)
 
 
@@ -79,10 +79,8 @@ async def post_external_deposit(
     command = Credit(
         data.token, data.account, amount(data.amount, "amount"), now_ms, data.reference
     )
-    record = await carry_out(request, command, idempotency_key)
-    booked = entry(service_of(request).exchange.store, record.sequence)
-    assert booked is not None
-    return accounts.deposit(booked)
+    executed = await carry_out(request, command, idempotency_key)
+    return accounts.deposit(executed.record.sequence, executed.command)
 
 
 @post("/withdrawals/{withdrawal_id:str}/complete", status_code=200, **_OPERATOR)
@@ -177,12 +175,12 @@ async def post_price(
         vol,
         data.sources,
     )
-    record = await carry_out(request, command, idempotency_key)
-    is_used = read_outcome(record.outcome).verdict == OracleVerdict.USED
+    executed = await carry_out(request, command, idempotency_key)
+    is_used = executed.outcome.verdict == OracleVerdict.USED
     return PriceResult(
         symbol=data.symbol,
         verdict="USED" if is_used else "JUMP_PENDING",
-        exchange_time=record.now_ms,
+        exchange_time=executed.record.now_ms,
     )
 
 
@@ -210,11 +208,11 @@ async def post_flush(
 ) -> FlushResult:
     """Price and fill a token's requests, once that is due; the exchange does so by itself."""
     now_ms = service_of(request).clock.now_ms()
-    record = await carry_out(request, Flush(data.token, now_ms), idempotency_key)
+    executed = await carry_out(request, Flush(data.token, now_ms), idempotency_key)
     pool = (await settled(request)).tokens[data.token].state.pool[0]
     return FlushResult(
         token=data.token,
-        done=read_outcome(record.outcome).done,
+        done=executed.outcome.done,
         next_flush=int(pool.next_flush_ms),
     )
 

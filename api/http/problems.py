@@ -1,6 +1,7 @@
 """Why a request is not carried out: one closed table of codes, one document for all of them."""
 
 import logging
+from itertools import count
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -25,6 +26,15 @@ from vaults.rejects import Reject
 
 _log = logging.getLogger("evergamma")
 PROBLEM_JSON = "application/problem+json"
+
+
+_PROCESS = token_hex(4)
+_requests = count()
+
+
+def new_request_id() -> str:
+    """Return an id no other request has: of this process, and counted in it."""
+    return f"{_PROCESS}{next(_requests):08x}"
 
 
 class Code(NamedTuple):
@@ -104,7 +114,7 @@ def problem_of(error: ProblemError, request_id: str) -> Problem:
 def _respond(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
     state = request.scope["state"]
     is_inside = "request_id" in state
-    request_id = state.setdefault("request_id", token_hex(8))
+    request_id = state.setdefault("request_id", new_request_id())
     headers = error.headers if is_inside else {**error.headers, REQUEST_ID: request_id}
     document = problem_of(error, request_id)
     return Response(

@@ -41,8 +41,7 @@ async def _ask(
     name, account = listed_token(request, token), principal_of(request).account
     now_ms = service_of(request).clock.now_ms()
     command = Request(name, account, int(kind), asked, now_ms, min_out)
-    record = await carry_out(request, command, key)
-    return pools.request_asked(memory_of(request), record)
+    return pools.request_asked(memory_of(request), await carry_out(request, command, key))
 
 
 @post(

@@ -7,6 +7,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from amm.units import AMOUNT_MAX
+from api.dispatch import Executed
 from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.history import Entry, entry, ledger_lines, read_entries
 from api.http.context import (
@@ -30,7 +31,8 @@ from api.http.journal_pages import pages_of
 from api.http.problems import ProblemError, documented, problem_of, refusal
 from api.http.security import READ, READ_ONE, READERS, SIGNED, TRADERS, WRITE
 from api.instruments import parse_numbered
-from api.journal import MalformedCommandError, Record, read_command, read_outcome
+from api.journal import MalformedCommandError, read_command
+from api.service import Answer
 from api.views import accounts, market, orders
 from api.wire import (
     Batch,
@@ -151,16 +153,16 @@ def _command(request: Asking, asked: OrderRequest, key: str) -> Open | Close:
     return _open(request, asked) if asked.side == "open" else _close(request, asked, key)
 
 
-def _respond(request: Asking, record: Record) -> Response[Order]:
+def _respond(request: Asking, executed: Executed) -> Response[Order]:
     """Answer with an order: 201 filled, 202 queued.
 
     Raises:
         ProblemError: It was refused.
     """
-    outcome = read_outcome(record.outcome)
+    outcome, number = executed.outcome, executed.record.sequence
     if outcome.code:
-        raise refusal(outcome, record.sequence)
-    done = orders.order_of_record(memory_of(request), record)
+        raise refusal(outcome, number)
+    done = orders.order(memory_of(request), number, executed.command, outcome)
     return Response(done, status_code=202 if outcome.queued else 201)
 
 
@@ -241,7 +243,7 @@ def _failed(request: Asking, error: ProblemError) -> BatchResult:
     return BatchResult(status=problem.status, problem=problem)
 
 
-def _result(request: Asking, answer: Record | Exception) -> BatchResult:
+def _result(request: Asking, answer: Answer) -> BatchResult:
     """Return the result of one order of a batch.
 
     Raises:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from amm.units import AMOUNT_MAX, DAY_MS, units_down
-from api.history import Entry, LedgerLine
+from api.dispatch import Executed
+from api.history import LedgerLine
 from api.instruments import Series, position_name
-from api.journal import Record, read_command, read_outcome
 from api.memory import Memory, Token
 from api.views import market
 from api.views.numbers import fixed, rounded
@@ -20,8 +20,10 @@ from api.wire import (
 from api.wire import LedgerLine as LineGiven
 from vaults.account import spendable
 from vaults.capacity import lock_of
-from vaults.commands import Credit, Withdraw
+from vaults.closing import find_own_position
+from vaults.commands import Command, Credit, Withdraw
 from vaults.moves import Bucket, RequestKind, RequestStatus
+from vaults.opening import find_position as find_in_series
 from vaults.premium import owed_by_account, owed_by_position, premium_for, reserve_of
 from vaults.state import NONE
 
@@ -40,21 +42,20 @@ def find_position(memory: Memory, account: str, token: str, position_id: int) ->
     """Return the row of an account's position, NONE where it has no such one."""
     if token not in memory.tokens:
         return NONE
-    held = memory.tokens[token]
-    rows = position_rows(held, memory.slot_of(token, account))
-    ids = held.state.positions.position_id
-    return next((slot for slot in rows if int(ids[slot]) == position_id), NONE)
+    state, account_slot = memory.tokens[token].state, memory.slot_of(token, account)
+    return int(find_own_position(state, account_slot, position_id)) if account_slot >= 0 else NONE
 
 
 def position_in(memory: Memory, account: str, series: Series) -> int:
     """Return the number of an account's position in a series, NONE where it has none."""
     if series.token not in memory.tokens or series.underlying not in memory.underlyings:
         return NONE
-    wanted, held = market.find(memory, series), memory.tokens[series.token]
-    for slot in position_rows(held, memory.slot_of(series.token, account)):
-        if int(held.state.positions[slot].series) == wanted:
-            return int(held.state.positions[slot].position_id)
-    return NONE
+    state, account_slot = memory.tokens[series.token].state, memory.slot_of(series.token, account)
+    wanted = market.find(memory, series)
+    if NONE in (account_slot, wanted):
+        return NONE
+    slot = find_in_series(state, account_slot, wanted)
+    return NONE if slot == NONE else int(state.positions["position_id"][slot])
 
 
 def position(memory: Memory, token: str, slot: int, now_ms: int) -> Position:
@@ -156,28 +157,28 @@ def premium_payment(line: LedgerLine) -> PremiumPayment:
     )
 
 
-def deposit(entry: Entry) -> Deposit:
-    """Return a deposit that was booked."""
-    assert isinstance(entry.command, Credit)
+def deposit(sequence: int, command: Command) -> Deposit:
+    """Return a deposit that was booked, by the number and the command of its record."""
+    assert isinstance(command, Credit)
     return Deposit(
-        id=str(entry.sequence),
-        token=entry.command.token,
-        amount=fixed(entry.command.amount),
-        exchange_time=entry.now_ms,
-        reference=entry.command.reference or None,
+        id=str(sequence),
+        token=command.token,
+        amount=fixed(command.amount),
+        exchange_time=command.now_ms,
+        reference=command.reference or None,
     )
 
 
-def withdrawal_asked(record: Record) -> Withdrawal:
+def withdrawal_asked(executed: Executed) -> Withdrawal:
     """Return a withdrawal as it was when it was asked for."""
-    command = read_command(record)
+    command = executed.command
     assert isinstance(command, Withdraw)
     return Withdrawal(
-        id=str(read_outcome(record.outcome).row),
+        id=str(executed.outcome.row),
         token=command.token,
         amount=fixed(command.amount),
         status="pending",
-        requested=record.now_ms,
+        requested=command.now_ms,
         completed=None,
         reference=None,
     )

@@ -4,7 +4,6 @@ from amm.units import DAY_MS, ONE, units_up
 from api import dispatch
 from api.history import Entry
 from api.instruments import Series, position_name
-from api.journal import Record, read_command, read_outcome
 from api.memory import Memory
 from api.refusals import deciding_numbers
 from api.views import market
@@ -54,11 +53,6 @@ def order(memory: Memory, sequence: int, command: Command, outcome: Outcome) -> 
         position_id=position_name(command.token, outcome.row) if is_filled else None,
         code=Reject(outcome.code).name if outcome.code else None,
     )
-
-
-def order_of_record(memory: Memory, record: Record) -> Order:
-    """Return the order a journal record holds."""
-    return order(memory, record.sequence, read_command(record), read_outcome(record.outcome))
 
 
 def order_now(memory: Memory, asked: Entry, fill: Entry | None) -> Order:

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
+from api.dispatch import Executed
 from api.history import Entry
 from api.instruments import position_name
-from api.journal import Record, read_command, read_moves, read_outcome
+from api.journal import read_moves
 from api.memory import Memory, Token
 from api.views import market
 from api.views.numbers import fixed, quotient, rounded
@@ -183,9 +184,9 @@ def request(memory: Memory, name: str, number: int) -> PoolRequest:
     )
 
 
-def request_asked(memory: Memory, record: Record) -> PoolRequest:
+def request_asked(memory: Memory, executed: Executed) -> PoolRequest:
     """Return a request as it was when it was made."""
-    command, outcome = read_command(record), read_outcome(record.outcome)
+    command, record = executed.command, executed.record
     assert isinstance(command, Request)
     which, kind = KINDS[RequestKind(command.kind)]
     moves = read_moves(record)[command.token]
@@ -195,7 +196,7 @@ def request_asked(memory: Memory, record: Record) -> PoolRequest:
     if record.now_ms > expected - int(parameters.cutoff_ms):
         expected += int(parameters.flush_period_ms)
     return PoolRequest(
-        id=position_name(command.token, outcome.row),
+        id=position_name(command.token, executed.outcome.row),
         token=command.token,
         pool=which,
         kind=kind,
