@@ -201,12 +201,18 @@ class Gate(ASGIMiddleware):
 
 
 def _headers(scope: Scope) -> list[str]:
-    """Return key, timestamp, signature and idempotency key, empty where they are not given."""
-    found = dict.fromkeys(_NAMES, b"")
+    """Return key, timestamp, signature and idempotency key, empty where they are not given.
+
+    Raises:
+        ProblemError: One of them is given twice: what is signed could be another than what counts.
+    """
+    found: dict[bytes, bytes | None] = dict.fromkeys(_NAMES)
     for name, value in scope["headers"]:
         if name in found:
+            if found[name] is not None:
+                raise ProblemError("MALFORMED", f"The header {name.decode()} is given twice.")
             found[name] = value
-    return [value.decode("latin-1") for value in found.values()]
+    return [(value or b"").decode("latin-1") for value in found.values()]
 
 
 def _check_type(scope: Scope, body: bytes) -> None:

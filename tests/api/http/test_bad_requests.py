@@ -443,6 +443,20 @@ def test_a_signature_that_is_none(desk: Desk, changed: dict[str, str | None], co
     )
 
 
+@pytest.mark.parametrize("name", ["EG-Key", "EG-Timestamp", "EG-Signature", "Idempotency-Key"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_header_that_comes_twice(desk: Desk, name: str, is_first: bool) -> None:
+    """Else somebody in between could add a key of theirs, and have a retry done again."""
+    good = signed(desk.wire.key, "POST", "/v1/orders", ORDER.encode(), fresh("key"))
+    added = [(name, "another")]
+    headers = added + list(good.items()) if is_first else list(good.items()) + added
+
+    def send() -> httpx.Response:
+        return httpx.post(f"{desk.server.url}/v1/orders", content=ORDER, headers=headers)
+
+    desk.refuse(send, 400, "MALFORMED")
+
+
 @pytest.mark.parametrize("off_ms", [-31_000, 31_000])
 def test_a_clock_that_is_wrong(desk: Desk, monkeypatch: pytest.MonkeyPatch, off_ms: int) -> None:
     """What time it is here is told, so that it can be set."""
