@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from api.client import Client, EvergammaError
-from api.wire import Account, Key, Order, Pool, Position, Role
+from api.wire import Account, Key, Pool, Role
 from tests.benchmarks.serving import Process
 
 TOKEN_PARAMETERS = {"seed": 10_000 * 10**8, "flush_period_ms": 1_600_000_000_000}
@@ -357,10 +357,3 @@ def order(token: str, side: str = "open", **changes: object) -> dict[str, object
     if side == "close":
         asked["limit_total"] = "0"
     return {name: value for name, value in (asked | changes).items() if value is not None}
-
-
-def assert_filled(done: Order, position: Position | None = None) -> None:
-    """Check that an order was filled as it was asked for."""
-    assert (done.status, done.filled) == ("filled", done.notional)
-    if position is not None:
-        assert done.position_id == position.id
