@@ -27,10 +27,11 @@ Decimal = Annotated[str, Meta(description="Decimal number; may carry a minus sig
 Millis = Annotated[int, Meta(description="Milliseconds since 1970 UTC.")]
 Instant = Annotated[int, Meta(ge=1, le=7_258_118_400_000, description="Milliseconds UTC.")]
 """A time a caller gives, up to the year 2200."""
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$", max_length=64)]
+# A line feed may follow what `$` matches, so that each says that none does.
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$(?!\n)", max_length=64)]
 """An account, a reference or a label of the caller's."""
-TokenName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.]{0,15}$", examples=["TSLA.M"])]
-Symbol = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}$", examples=["BTC"])]
+TokenName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.]{0,15}$(?!\n)", examples=["TSLA.M"])]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}$(?!\n)", examples=["BTC"])]
 InstrumentName = Annotated[
     str,
     Meta(
@@ -659,7 +660,10 @@ class Account(Given):
 
 
 class LedgerLine(Given):
-    """Tokens that moved between two buckets for an account; one of them is its balance."""
+    """Tokens that moved between two buckets for an account.
+
+    One of them is its balance, but for the fee of a close, which the pool pays.
+    """
 
     id: str
     exchange_time: Millis

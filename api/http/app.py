@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from api.http import account, documents, operator, ops, provide, public, trade
+from api.http.bodies import BodyRequest
 from api.http.buckets import Buckets
 from api.http.gate import Gate
 from api.http.metrics import Metrics
@@ -70,6 +71,7 @@ def create_app(service: Service, keys: KeyRing, settings: Settings) -> Litestar:
         exception_handlers=HANDLERS,
         lifespan=[_lifespan(service)],
         openapi_config=documents.config(),
+        request_class=BodyRequest,
         plugins=[documents.ClosedStructPlugin()],
         state=State(state),
         logging_config=None,

@@ -23,6 +23,8 @@ Item = TypeVar("Item")
 Asking = Request[Any, Any, Any]
 
 LIMIT_MAX = 500
+Place = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number in a cursor: whatever a caller makes up, the database can be asked for it."""
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="Items of a page.")]
 Cursor = Annotated[
     str | None,

@@ -55,10 +55,12 @@ def config() -> OpenAPIConfig:
         version=version("evergamma"),
         description=_DESCRIPTION,
         components=Components(security_schemes=SCHEMES),
+        use_handler_docstrings=True,
         path="/",
         render_plugins=[
             SwaggerRenderPlugin(
                 path="/docs",
+                favicon="<link rel='icon' href='data:,'>",  # the default is on another host
                 js_url="/docs/assets/swagger-ui-bundle.js",
                 css_url="/docs/assets/swagger-ui.css",
                 standalone_preset_js_url="/docs/assets/swagger-ui-bundle.js",

@@ -23,6 +23,8 @@ _SIGNATURE = signing.SIGNATURE.lower().encode()
 _IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
 _REQUEST_ID = signing.REQUEST_ID.lower().encode()
 _NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
+_CONTENT_TYPE = b"content-type"
+_JSON = b"application/json"
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,8 +61,8 @@ class UsedSignatures:
 class Gate(ASGIMiddleware):
     """Lets a request through to its route, or answers with a problem.
 
-    Routes say in `opt` which roles they need (`roles`; none: public) and what they weigh
-    (`weight`).
+    Routes say in `opt` which roles they need (`roles`; none: public), what they weigh (`weight`),
+    and whether they change anything (`changes`), where their method does not.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -92,6 +94,7 @@ class Gate(ASGIMiddleware):
         opt = scope["route_handler"].opt
         try:
             body = await self._read(receive)
+            _check_type(scope, body)
             principal = self._authenticate(cast("HTTPScope", scope), body)
             self._admit(scope, principal, opt.get("weight", 1), extra)
             if roles := opt.get("roles"):
@@ -156,7 +159,9 @@ class Gate(ASGIMiddleware):
         )
         if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
             raise ProblemError("SIGNATURE_WRONG", "The signature is not that of this request.")
-        if scope["method"] not in _READ_ONLY and not self._used.take(given):
+        opt = scope["route_handler"].opt
+        changes = opt.get("changes", scope["method"] not in _READ_ONLY)
+        if changes and not self._used.take(given):
             raise ProblemError("SIGNATURE_USED", "Sign a retry anew; its Idempotency-Key stays.")
         return _principal_of(key)
 
@@ -196,12 +201,31 @@ class Gate(ASGIMiddleware):
 
 
 def _headers(scope: Scope) -> list[str]:
-    """Return key, timestamp, signature and idempotency key, empty where they are not given."""
-    found = dict.fromkeys(_NAMES, b"")
+    """Return key, timestamp, signature and idempotency key, empty where they are not given.
+
+    Raises:
+        ProblemError: One of them is given twice: what is signed could be another than what counts.
+    """
+    found: dict[bytes, bytes | None] = dict.fromkeys(_NAMES)
     for name, value in scope["headers"]:
         if name in found:
+            if found[name] is not None:
+                raise ProblemError("MALFORMED", f"The header {name.decode()} is given twice.")
             found[name] = value
-    return [value.decode("latin-1") for value in found.values()]
+    return [(value or b"").decode("latin-1") for value in found.values()]
+
+
+def _check_type(scope: Scope, body: bytes) -> None:
+    """Let a body pass that is said to be JSON, or not said to be anything.
+
+    Raises:
+        ProblemError: It is said to be something else.
+    """
+    if not body:
+        return
+    for name, value in scope["headers"]:
+        if name == _CONTENT_TYPE and value.partition(b";")[0].strip().lower() != _JSON:
+            raise ProblemError("MALFORMED", "A body is application/json.", field="Content-Type")
 
 
 def _principal_of(key: KeyRecord) -> Principal:

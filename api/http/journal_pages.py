@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from api.history import Entry, read_entries
-from api.http.context import decode_cursor, encode_cursor
+from api.http.context import Place, decode_cursor, encode_cursor
 from api.store import Store
 from api.wire import Page
 
@@ -24,7 +24,7 @@ def pages_of(
 
     A cursor is a record and how many of its items have been given.
     """
-    before, given = decode_cursor(cursor, tuple[int, int]) or (None, 0)
+    before, given = decode_cursor(cursor, tuple[Place, Place]) or (None, 0)
     found: list[Item] = []
     scanned = 0
     while scanned < SCANNED_MAX:

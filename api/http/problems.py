@@ -19,7 +19,7 @@ from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.journal import MalformedCommandError
 from api.keys import KeyRingError
 from api.refusals import TITLES, deciding_numbers, status_of
-from api.signing import REQUEST_ID
+from api.signing import IDEMPOTENCY_KEY, REQUEST_ID
 from api.wire import Problem
 from vaults.commands import Outcome
 from vaults.rejects import Reject
@@ -157,6 +157,10 @@ def _malformed(error: ValidationException) -> ProblemError:
     field, message = first.get("key"), first.get("message") or error.detail
     if field == "idempotency_key":
         return ProblemError("IDEMPOTENCY_KEY_MALFORMED", f"Idempotency-Key: {message}.")
+    if field is None and f"parameter '{IDEMPOTENCY_KEY}'" in error.detail:
+        return ProblemError("IDEMPOTENCY_KEY_MALFORMED", "An Idempotency-Key is needed.")
+    if field == "data":  # all the framework says of a missing body is the name it has for one
+        return ProblemError("MALFORMED", "A JSON object is needed.", field="body")
     more = {"field": str(field)} if field else {}
     return ProblemError("MALFORMED", str(message), **more)
 

@@ -12,6 +12,7 @@ from api.http.context import (
     Cursor,
     IdPath,
     Limit,
+    Place,
     TokenPath,
     decode_cursor,
     encode_cursor,
@@ -230,7 +231,7 @@ def get_instrument_history(
     memory = memory_of(request)
     found = known_series(request, instrument)
     slot = market.find(memory, found)
-    after = decode_cursor(cursor, int)
+    after = decode_cursor(cursor, Place)
     since = since if after is None else after + 1
     store = service_of(request).exchange.store
     rows = [] if slot == NONE else store.series_samples(found.token, slot, since, limit + 1)
@@ -264,7 +265,7 @@ def get_pool_history(
     request: Asking, token: TokenPath, since: Since = 0, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PoolPoint]:
     """List readings of a token's pools, oldest first."""
-    after = decode_cursor(cursor, int)
+    after = decode_cursor(cursor, Place)
     since = since if after is None else after + 1
     store = service_of(request).exchange.store
     rows = store.samples(listed_token(request, token), since, limit + 1)
@@ -284,7 +285,7 @@ def get_flushes(
 ) -> Page[FlushRecord]:
     """List the flushes of a token's pools, newest first."""
     name = listed_token(request, token)
-    place = decode_cursor(cursor, tuple[int, int])
+    place = decode_cursor(cursor, tuple[Place, Place])
     done = int(memory_of(request).tokens[name].state.pool[0].flushes)
     before, number = place or (None, done)
     store = service_of(request).exchange.store
@@ -328,7 +329,7 @@ def get_trades(
 ) -> Page[PublicTrade]:
     """List the trades in a token, newest first."""
     name, memory = listed_token(request, token), memory_of(request)
-    before = decode_cursor(cursor, int)
+    before = decode_cursor(cursor, Place)
     store = service_of(request).exchange.store
     entries = read_entries(store, f"trades/{name}", before, limit + 1)
     page = entries[:limit]

@@ -63,7 +63,7 @@ _SIGNED: dict[str, Any] = {"security": SIGNED, "tags": ["trade"]}
     status_code=200,
     responses=documented(400, 401, 403, 404, 413, 422, 429),
     tags=["quote"],
-    opt={"weight": 2},
+    opt={"weight": 2, "changes": False},
 )
 async def post_quote(request: Asking, data: JSONBody[QuoteRequest]) -> Quote:
     """Say what an order would cost or bring now; nothing is reserved.

@@ -194,7 +194,9 @@ def test_closes_wait_where_prices_are_missing(tmp_path: Path) -> None:
     done, digest = finished(tmp_path / "db", path, plan())
     records = list(done.exchange.store.journal())
     queued = {each.sequence for each in records if read_outcome(each.outcome).queued}
-    fills = {each.key: read_outcome(each.outcome) for each in records if each.key.startswith("/fill/")}
+    fills = {
+        each.key: read_outcome(each.outcome) for each in records if each.key.startswith("/fill/")
+    }
     assert len(queued) > 10
     waiting = done.exchange.memory.queue.keys()
     assert fills.keys() == {f"/fill/{number}" for number in queued - waiting}
