@@ -267,8 +267,8 @@ class Exchange:
         append(writes, ENTRIES, rows.entry_rows(self.memory, batch))
         for table, samples in self._samples.items():
             upsert(writes, table, samples)
-        notes = ({"name": name, "value": value} for name, value in self._notes.items())
-        upsert(writes, SETTINGS, notes)
+        notes = self._notes | {journal.HEAD: journal.head_of(self._sequence, self._digest)}
+        upsert(writes, SETTINGS, ({"name": name, "value": text} for name, text in notes.items()))
         if self._checkpoint.is_due(self._sequence):
             self._checkpoint.save(self.memory, self._sequence, writes)
         return writes
@@ -283,7 +283,11 @@ class Exchange:
         if self._checkpoint.sequence < self._sequence:
             writes: Writes = []
             self._checkpoint.save(self.memory, self._sequence, writes)
-            self.store.stage(writes)()
+            try:
+                self.store.stage(writes)()
+            except Exception:
+                self.abandon_commit()
+                raise
 
     def end_commit(self) -> None:
         """Count what was written as durable."""

@@ -21,6 +21,8 @@ RULES_VERSION = "3"
 """Changes whenever the same inputs would be decided differently."""
 
 FIRST_DIGEST = bytes(32)
+HEAD = "head"
+"""The setting that holds number and digest of the last record: a lost end is noticed too."""
 _WHEN_TAKEN = frozenset({"now_ms", "fill_after_ms"})
 """What of a command says when it was taken, and not what was asked."""
 
@@ -107,6 +109,11 @@ def digest_of(previous: bytes, record: Record) -> bytes:
     for part in (record.command, record.outcome, record.moves, record.oracle):
         digest.update(len(part).to_bytes(8) + part)
     return digest.digest()
+
+
+def head_of(sequence: int, digest: bytes) -> str:
+    """Return what the head is after a record."""
+    return f"{sequence} {digest.hex()}"
 
 
 class MalformedCommandError(ValueError):

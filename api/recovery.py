@@ -12,8 +12,10 @@ from api.checkpoint import CHECKPOINT
 from api.history import topics_of
 from api.journal import (
     FIRST_DIGEST,
+    HEAD,
     Record,
     digest_of,
+    head_of,
     read_close,
     read_command,
     read_moves,
@@ -123,27 +125,46 @@ class Checked(NamedTuple):
 def check_database(store: Store, underlyings: tuple[str, ...] = ("BTC", "ETH")) -> Checked:
     """Rebuild the state from the journal and compare it, integer by integer, with the rows.
 
-    The chain of digests is followed on the way: a changed, missing or reordered record is named.
+    The chain of digests is followed on the way: a changed, missing or reordered record is named,
+    and an end that is not the one last written.
     """
     rebuilt, history = Memory(underlyings), ""
+    saved, checkpoint = load_rows(store, underlyings), checkpoint_of(store)
+    faults = [] if checkpoint else rebuilt.differences(saved)
     previous, expected = FIRST_DIGEST, 1
     with closing(store.journal()) as journal, closing(_topics_by_record(store)) as stored:
         for record in journal:
-            fault = ""
-            if record.sequence != expected:
-                fault = f"record {expected} is missing"
-            elif digest_of(previous, record) != record.digest:
-                fault = f"record {expected} does not match its digest"
+            fault = _fault_of(record, expected, previous)
             if fault:
                 return Checked(expected - 1, len(rebuilt.tokens), [fault])
             topics = _apply(rebuilt, record)
             if topics and not history and next(stored, None) != (expected, topics):
                 history = f"history at record {expected} or before"
+            if record.sequence == checkpoint:
+                faults = rebuilt.differences(saved)
             previous, expected = record.digest, expected + 1
         if not history and next(stored, None) is not None:
             history = "history after the last record"
-    faults = rebuilt.differences(load_memory(store, underlyings))
+    faults += _faults_of_the_end(store, expected - 1, previous, checkpoint)
     return Checked(expected - 1, len(rebuilt.tokens), [history, *faults] if history else faults)
+
+
+def _fault_of(record: Record, expected: int, previous: bytes) -> str:
+    """Return what is wrong with a record where another was to be expected, empty if nothing is."""
+    if record.sequence != expected:
+        return f"record {expected} is missing"
+    if digest_of(previous, record) != record.digest:
+        return f"record {expected} does not match its digest"
+    return ""
+
+
+def _faults_of_the_end(store: Store, last: int, digest: bytes, checkpoint: int) -> list[str]:
+    """Return what is wrong where the journal has come to its end."""
+    head = store.setting(HEAD) or head_of(0, FIRST_DIGEST)
+    faults = [] if head == head_of(last, digest) else [f"the journal ends at record {last}"]
+    if checkpoint > last:
+        faults.append(f"rows of record {checkpoint}, which is missing")
+    return faults
 
 
 def _topics_by_record(store: Store) -> Generator[tuple[int, set[str]]]:

@@ -120,7 +120,10 @@ class Service:
             await self.settled()
             self._turn()
         self._thread.shutdown()
-        self.exchange.checkpoint()
+        try:
+            self.exchange.checkpoint()
+        except Exception:  # noqa: BLE001 - the journal has it all; the next start takes longer
+            _log.exception("the state could not be saved")
 
     @property
     def is_ready(self) -> bool:

@@ -281,7 +281,7 @@ def test_a_disk_that_fails_twice_leaves_rows_and_journal_agreeing(
     exchange.execute(opening(), "order")
     with monkeypatch.context() as patch:
         patch.setattr(writer, "append", broken_disk)
-        patch.setattr(writer, "load_memory", broken_disk)
+        patch.setattr(writer, "load_rows", broken_disk)
         with pytest.raises(BatchLostError):
             exchange.commit()
         with pytest.raises(OSError, match="input/output"):
@@ -344,7 +344,8 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, conte
         ("DELETE FROM journal WHERE sequence = 3", "record 3 is missing"),
         ("UPDATE account SET balance = balance + 1 WHERE slot = 0", f"state of {TOKEN}"),
         ("UPDATE oracle SET mark_vol_e9 = mark_vol_e9 + 1", "market oracle"),
-        ("DELETE FROM journal WHERE sequence > 6", f"state of {TOKEN}"),
+        ("DELETE FROM journal WHERE sequence > 6", "the journal ends at record 6"),
+        ("DELETE FROM journal WHERE sequence > 7", "rows of record 8, which is missing"),
     ],
 )
 def test_whatever_is_changed_by_hand_is_found(
@@ -352,7 +353,7 @@ def test_whatever_is_changed_by_hand_is_found(
 ) -> None:
     """`db check` names a changed record, a lost one, and rows that the journal does not explain."""
     exchange.execute(opening(), "order")
-    exchange.commit()
+    exchange.checkpoint()
     exchange.store.close()
     with sqlite3.connect(database) as connection:
         connection.execute(change)
@@ -392,7 +393,7 @@ def test_a_restarted_underlying_leaves_positions_with_their_last_mark(exchange: 
 
 def test_tables_refuse_what_is_not_an_integer(exchange: Exchange, database: Path) -> None:
     """STRICT tables: a float in a balance is an error of the database, not a rounding."""
-    exchange.commit()
+    exchange.checkpoint()
     exchange.store.close()
     connection = sqlite3.connect(database)
     with pytest.raises(sqlite3.IntegrityError):

@@ -486,6 +486,7 @@ def test_a_booking_changed_by_hand_is_found(
     exchange.execute(Withdraw(TOKEN, "buyer", ONE, NOW), "withdraw")
     exchange.execute(Pause(TOKEN, NOW), "pause")
     exchange.execute(sale(position), "sell")
+    exchange.checkpoint()
     assert_sound(exchange)
     with exchange.store.transaction() as connection:
         connection.exec_driver_sql(change)
