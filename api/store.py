@@ -146,19 +146,19 @@ class Store:
         What is returned commits it; it may be called from another thread. Only that waits for the
         disk, and takes no turn of the interpreter's lock but the last.
         """
-        connection = self._engine.connect()
+        connection = self._engine.raw_connection()
         try:
-            transaction = connection.begin()
-            with closing(connection.connection.cursor()) as cursor:
+            with closing(connection.cursor()) as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
                 for text, rows in writes:
                     cursor.executemany(text, rows)
         except BaseException:
-            connection.close()
+            connection.close()  # which rolls back
             raise
 
         def commit() -> None:
-            with connection:
-                transaction.commit()
+            with closing(connection):
+                connection.commit()
 
         return commit
 
