@@ -62,7 +62,7 @@ class Exchange:
         self._underlyings = underlyings
         self._quarantine: set[str] = set()
         self._is_lost = False
-        self._writing: dict[str, tuple[Command, Executed]] = {}
+        self._writing: dict[str, Executed] = {}
         self.is_committing = False
         self._reload()
 
@@ -81,7 +81,7 @@ class Exchange:
         self._is_current = True
 
     def _start_batch(self) -> None:
-        self._batch: dict[str, tuple[Command, Executed]] = {}
+        self._batch: dict[str, Executed] = {}
         self._samples: dict[Table, list[dict[str, Any]]] = {}
         self._notes: dict[str, str] = {}
 
@@ -126,14 +126,14 @@ class Exchange:
             raise QuarantinedError(key) from error
         self._sequence, self._digest = sequence, record.digest
         executed = Executed(*done, record, command)
-        self._batch[key] = command, executed
+        self._batch[key] = executed
         return executed
 
     def recall(self, key: str) -> Record | None:
         """Return the record an idempotency key has, whether it is committed yet or not."""
         for batch in (self._batch, self._writing):
             if key in batch:
-                return batch[key][1].record
+                return batch[key].record
         return self.store.record_of(key) if key in self._keys else None
 
     def waiting(self, underlying: str, now_ms: int | None = None) -> list[Close]:
@@ -263,7 +263,7 @@ class Exchange:
         """Return what the batch adds to the journal; with it, now and then, the state as rows."""
         writes: Writes = []
         batch = self._batch.values()
-        append(writes, JOURNAL, (executed.record for _, executed in batch))
+        append(writes, JOURNAL, (executed.record for executed in batch))
         append(writes, ENTRIES, rows.entry_rows(self.memory, batch))
         for table, samples in self._samples.items():
             upsert(writes, table, samples)

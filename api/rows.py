@@ -1,17 +1,14 @@
 """What is in memory as rows of tables."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from api import journal
 from api.dispatch import Executed
 from api.history import topics_of
 from api.memory import Memory, Withdrawal
-from vaults.commands import Command
 
 Row = dict[str, Any]
-Batch = Collection[tuple[Command, Executed]]
-"""Commands and what they did, refused ones included."""
 
 
 def oracle_rows(memory: Memory) -> Iterator[Row]:
@@ -39,11 +36,11 @@ def minute_rows(memory: Memory) -> Iterator[Row]:
                 yield {"underlying": underlying, "slot": slot, **dict(named)}
 
 
-def entry_rows(memory: Memory, batch: Batch) -> Iterator[tuple[str, int]]:
+def entry_rows(memory: Memory, batch: Iterable[Executed]) -> Iterator[tuple[str, int]]:
     """Yield the topics of every record."""
-    for command, executed in batch:
-        for topic in topics_of(memory, command, executed.outcome, executed.moves):
-            yield topic, executed.record.sequence
+    for each in batch:
+        for topic in topics_of(memory, each.command, each.outcome, each.moves):
+            yield topic, each.record.sequence
 
 
 def token_rows(memory: Memory) -> Iterator[Row]:

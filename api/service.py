@@ -114,7 +114,8 @@ class Service:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        self._queue.extend(self._waiting)
+        for job in self._waiting:
+            job.answers.set_result([BatchLostError("the exchange is stopping")] * len(job.commands))
         self._waiting.clear()
         while self._queue or not self.exchange.is_settled:
             await self.settled()

@@ -1,6 +1,7 @@
 """The demo as somebody meets it: a process that prints what to paste, and what was pasted works."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -168,3 +169,29 @@ def test_no_demo_prints_one_line_alone(tmp_path: Path) -> None:
     rest, _ = server.process.communicate(timeout=60)
     assert rest == ""
     assert server.process.returncode == 0
+
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("section", "account", "last"),
+    [("A first trade", "alice", "sold for 0."), ("A first deposit", "lena", "taken back: cancel")],
+)
+def test_the_programs_of_the_readme_work_as_they_stand(
+    server: Server, section: str, account: str, last: str
+) -> None:
+    """But for the address, which is another here."""
+    program = README.split(f"### {section}\n")[1].split("```python\n")[1].split("```")[0]
+    assert len(program.splitlines()) <= 12
+    key, secret = server.keys()[account]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program.replace("Client(", f"Client({server.url!r}, ")],
+        env=os.environ | {f"{account.upper()}_KEY": key, f"{account.upper()}_SECRET": secret},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1].startswith(last)
+    assert done.stderr == ""

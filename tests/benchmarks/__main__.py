@@ -12,17 +12,28 @@ from pathlib import Path
 
 from tests.benchmarks.european import europeans
 from tests.benchmarks.exchange import whole_exchange
+from tests.benchmarks.http_trades import http_trades
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.perpetual import perpetuals
 from tests.benchmarks.quotes import quotes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-PACKAGES = ("numpy", "scipy", "numba", "sqlalchemy", "fast-vollib", "QuantLib")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "sqlalchemy",
+    "litestar",
+    "uvicorn",
+    "fast-vollib",
+    "QuantLib",
+)
 SECTIONS = (
     ("Pricing", perpetuals),
     ("Europeans", europeans),
     ("Quotes", quotes),
     ("Exchange", whole_exchange),
+    ("HTTP", http_trades),
 )
 SETTINGS = {
     "Pricing": """\
@@ -41,13 +52,19 @@ each, least and median.
     "Exchange": """\
 Three simulated days of one token with 300 openings a day, then 4,000 trades more.
 """,
+    "HTTP": """\
+A server process on SQLite, synchronous FULL, simulated prices every second, no fill delay; 1,000
+accounts, 40 live series, 32 connections that each send the next request when the last is answered;
+70 % openings and 30 % closings, each signed, with an idempotency key, answered when it is on disk.
+The load runs on the same cores.
+""",
 }
 HEAD = """\
 # Benchmarks
 Written by `make bench` on {day}: {processor}, {machine}, {cores} cores, Python {python},
 {versions}.
 
-`make bench` installs the packages that are only compared with, measures for one to three minutes
+`make bench` installs the packages that are only compared with, measures for two to four minutes
 and rewrites this page. A bar is what a figure has to reach; what is beside it was measured in the
 same run. Times are the least of several, which neighbours disturb least: the processor's for arrays
 and tables on one thread, elapsed for the rest. Replay and durable trades are done once.
