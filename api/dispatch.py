@@ -268,7 +268,7 @@ def _close(memory: Memory, command: commands.Close) -> Done:
         return _refuse(Reject.EXPIRED, command.expires_ms, command.now_ms)
     token = memory.make_room(command.token)
     account = memory.slot_of(command.token, command.account)
-    series = _series_of(token, account, command.position_id)
+    series = series_of(token, account, command.position_id)
     fill = closing.close_position(
         token.state,
         token.rules,
@@ -287,7 +287,7 @@ def _close(memory: Memory, command: commands.Close) -> Done:
     return Done(outcome, _moves_of(command.token, token), ())
 
 
-def _series_of(token: Token, account: int, position_id: int) -> int:
+def series_of(token: Token, account: int, position_id: int) -> int:
     """Return the row of the series of an account's position, NONE where it has no such one."""
     if account == NONE:
         return NONE

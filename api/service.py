@@ -18,7 +18,7 @@ from time import perf_counter
 
 from amm.oracle import OracleVerdict
 from api.clock import Clock
-from api.dispatch import Executed
+from api.dispatch import Executed, series_of
 from api.exchange import (
     BatchLostError,
     Exchange,
@@ -32,9 +32,14 @@ from api.memory import Memory
 from api.readings import Readings
 from vaults.commands import Close, Command, Flush, Open, Outcome, Tick
 from vaults.invariants import first_violation
+from vaults.state import NONE
 
 WAIT_MAX = 5.0
 """Seconds an order waits for its index."""
+WAITING_MAX = 10_000
+"""Requests that may wait for an index at a time."""
+FLUSH_LOOK_MS = 250
+"""How often it is looked whether a flush is due."""
 GATHER_MAX = 0.002
 """Seconds an executed command waits at most for others to share its commit."""
 CHECK_EVERY = 10.0
@@ -58,6 +63,11 @@ class _Job:
     fill_after_ms: int = 0
     deadline: float = 0.0
     results: list[Answer] = field(default_factory=list)
+
+    def answer(self, answers: list[Answer]) -> None:
+        """Give whoever still waits for them the answers."""
+        if not self.answers.done():
+            self.answers.set_result(answers)
 
 
 @dataclass(slots=True)
@@ -93,6 +103,7 @@ class Service:
         self._thread = ThreadPoolExecutor(1, "writer")
         self._callers = 0
         self._gathering_until = 0.0
+        self._flushes_looked_at = 0
         self._waiting: deque[_Job] = deque()
         self._is_scheduled = False
         self._is_stopping = False
@@ -114,8 +125,9 @@ class Service:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        stopping = BatchLostError("the exchange is stopping")
         for job in self._waiting:
-            job.answers.set_result([BatchLostError("the exchange is stopping")] * len(job.commands))
+            job.answer([stopping] * len(job.commands))
         self._waiting.clear()
         while self._queue or not self.exchange.is_settled:
             await self.settled()
@@ -166,12 +178,12 @@ class Service:
             (replace(order, fill_after_ms=fill_after_ms), key) for order, key in orders
         ]
         underlyings = frozenset(self._underlying_of(order) for order, _ in orders) - {""}
-        if not underlyings:
-            return await self._put(_Job(list(orders), self._future()))
         job = _Job(delayed, self._future(), underlyings, fill_after_ms)
+        if not underlyings:
+            return await self._put(job)
+        if self._is_stopping or len(self._waiting) >= WAITING_MAX:
+            raise BatchLostError("no more orders are taken now")
         job.deadline = asyncio.get_running_loop().time() + WAIT_MAX
-        if self._is_stopping:
-            raise BatchLostError("the exchange is stopping")
         self._waiting.append(job)
         return await job.answers
 
@@ -183,11 +195,10 @@ class Service:
         token = memory.tokens.get(order.token)
         if token is None:
             return ""
-        rows = token.state.positions[: token.state.pool[0].position_count]
-        (found,) = ((rows.position_id == order.position_id) & (rows.notional > 0)).nonzero()
-        if not len(found):
-            return ""
-        return memory.underlyings[int(token.state.series[int(rows[found[0]].series)].underlying)]
+        series = series_of(token, memory.slot_of(order.token, order.account), order.position_id)
+        return (
+            "" if series == NONE else memory.underlyings[token.state.series["underlying"][series]]
+        )
 
     @staticmethod
     def _future() -> "asyncio.Future[list[Answer]]":
@@ -296,10 +307,8 @@ class Service:
     def _finish(self, jobs: list[_Job]) -> None:
         """Answer jobs; let readers in where all is durable; go on."""
         for job in jobs:
-            if not job.answers.done():
-                missing = len(job.commands) - len(job.results)
-                dropped = BatchLostError("the batch was dropped")
-                job.answers.set_result(job.results + [dropped] * missing)
+            missing = len(job.commands) - len(job.results)
+            job.answer(job.results + [BatchLostError("the batch was dropped")] * missing)
         if self.exchange.is_settled:
             readers, self._readers = self._readers, []
             for reader in readers:
@@ -325,6 +334,7 @@ class Service:
         """
         try:
             executed = self.exchange.execute(replace(command, now_ms=now_ms), key)
+            self.counts.refused += executed.outcome.code != 0
         except (KeyConflictError, MalformedCommandError) as error:
             return error
         except QuarantinedError as error:
@@ -362,13 +372,18 @@ class Service:
             self._move([each for each in self._waiting if each.deadline <= now])
 
     def _move(self, jobs: list[_Job]) -> None:
-        for job in jobs:
-            self._waiting.remove(job)
-        self._queue.extendleft(reversed(jobs))
+        """Let orders that waited be executed next, in order of arrival."""
+        if jobs:
+            moved = {id(job) for job in jobs}
+            self._waiting = deque(job for job in self._waiting if id(job) not in moved)
+            self._queue.extendleft(reversed(jobs))
 
     def _flush_due(self, now_ms: int) -> None:
+        if now_ms // FLUSH_LOOK_MS == self._flushes_looked_at:
+            return
+        self._flushes_looked_at = now_ms // FLUSH_LOOK_MS
         for name, token in self.exchange.memory.tokens.items():
-            due_ms = int(token.state.pool[0].next_flush_ms)
+            due_ms = int(token.state.pool["next_flush_ms"][0])
             if now_ms >= due_ms:
                 self._execute(Flush(name, now_ms), f"/flush/{name}/{due_ms}", now_ms)
 
@@ -423,6 +438,8 @@ class Service:
                 check_at = loop.time() + CHECK_EVERY
 
     def _check_invariants(self) -> None:
+        if self.exchange.must_wait:
+            return  # what is in memory is about to be read again
         memory = self.exchange.memory
         broken = "hold"
         for token in memory.tokens.values():

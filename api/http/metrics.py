@@ -67,6 +67,7 @@ class _Writer(Collector):
         single = {
             "evergamma_journal_records": ("Commands journalled.", service.exchange.journal_length),
             "evergamma_commands": ("Commands since the start.", counts.commands),
+            "evergamma_refusals": ("Commands refused since the start.", counts.refused),
             "evergamma_batches": ("Batches since the start.", counts.batches),
             "evergamma_lost_batches": ("Batches lost since the start.", counts.lost_batches),
             "evergamma_batch_seconds": ("Time spent in batches.", counts.batch_seconds),
