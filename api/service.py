@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from amm.oracle import OracleVerdict
@@ -27,6 +27,7 @@ from api.exchange import (
     fill_key,
 )
 from api.feeds import Feed, Observation
+from api.jobs import Answer, Job, WaitingRoom
 from api.journal import MalformedCommandError
 from api.memory import Memory
 from api.readings import Readings
@@ -34,10 +35,6 @@ from vaults.commands import Close, Command, Flush, Open, Outcome, Tick
 from vaults.invariants import first_violation
 from vaults.state import NONE
 
-WAIT_MAX = 5.0
-"""Seconds an order waits for its index."""
-WAITING_MAX = 10_000
-"""Requests that may wait for an index at a time."""
 FLUSH_LOOK_MS = 250
 """How often it is looked whether a flush is due."""
 GATHER_MAX = 0.002
@@ -45,29 +42,7 @@ GATHER_MAX = 0.002
 CHECK_EVERY = 10.0
 """Seconds between two checks of all invariants."""
 
-Answer = Executed | Exception
 _log = logging.getLogger("evergamma")
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """Commands that are executed together, with the keys of their answers.
-
-    Orders may wait: for an index of `underlyings` published at or after `fill_after_ms`, at most
-    until `deadline` of the loop's clock.
-    """
-
-    commands: list[tuple[Command, str]]
-    answers: "asyncio.Future[list[Answer]]"
-    underlyings: frozenset[str] = frozenset()
-    fill_after_ms: int = 0
-    deadline: float = 0.0
-    results: list[Answer] = field(default_factory=list)
-
-    def answer(self, answers: list[Answer]) -> None:
-        """Give whoever still waits for them the answers."""
-        if not self.answers.done():
-            self.answers.set_result(answers)
 
 
 @dataclass(slots=True)
@@ -97,14 +72,14 @@ class Service:
         self.invariants = "hold"
         self.invariants_checked_ms = 0
         self._readings = Readings()
-        self._queue: deque[_Job] = deque()
-        self._executed: list[_Job] = []
+        self._queue: deque[Job] = deque()
+        self._executed: list[Job] = []
         self._readers: list[asyncio.Future[None]] = []
         self._thread = ThreadPoolExecutor(1, "writer")
         self._callers = 0
         self._gathering_until = 0.0
         self._flushes_looked_at = 0
-        self._waiting: deque[_Job] = deque()
+        self._room = WaitingRoom()
         self._is_scheduled = False
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -126,9 +101,8 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await task
         stopping = BatchLostError("the exchange is stopping")
-        for job in self._waiting:
+        for job in self._room.leave_all():
             job.answer([stopping] * len(job.commands))
-        self._waiting.clear()
         while self._queue or not self.exchange.is_settled:
             await self.settled()
             self._turn()
@@ -146,8 +120,7 @@ class Service:
     @property
     def waiting(self) -> int:
         """Orders that wait for an index, queued closes included."""
-        memory = self.exchange.memory
-        return sum(len(job.commands) for job in self._waiting) + len(memory.queue)
+        return self._room.orders + len(self.exchange.memory.queue)
 
     # -- commands
 
@@ -160,7 +133,7 @@ class Service:
             QuarantinedError: A kernel failed on it before.
             BatchLostError: Nothing was done; the same key can be sent again.
         """
-        (answer,) = await self._put(_Job([(command, key)], self._future()))
+        (answer,) = await self._put(Job([(command, key)], self._future()))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -172,19 +145,18 @@ class Service:
         `submit`, are returned in place of the answer to their order.
         """
         if self.fill_delay_ms == 0 or self.exchange.recall(orders[0][1]) is not None:
-            return await self._put(_Job(list(orders), self._future()))
+            return await self._put(Job(list(orders), self._future()))
         fill_after_ms = self.clock.now_ms() + self.fill_delay_ms
         delayed: list[tuple[Command, str]] = [
             (replace(order, fill_after_ms=fill_after_ms), key) for order, key in orders
         ]
         underlyings = frozenset(self._underlying_of(order) for order, _ in orders) - {""}
-        job = _Job(delayed, self._future(), underlyings, fill_after_ms)
+        job = Job(delayed, self._future(), underlyings, fill_after_ms)
         if not underlyings:
             return await self._put(job)
-        if self._is_stopping or len(self._waiting) >= WAITING_MAX:
+        if self._is_stopping or self._room.is_full:
             raise BatchLostError("no more orders are taken now")
-        job.deadline = asyncio.get_running_loop().time() + WAIT_MAX
-        self._waiting.append(job)
+        self._room.enter(job)
         return await job.answers
 
     def _underlying_of(self, order: Open | Close) -> str:
@@ -196,15 +168,15 @@ class Service:
         if token is None:
             return ""
         series = series_of(token, memory.slot_of(order.token, order.account), order.position_id)
-        return (
-            "" if series == NONE else memory.underlyings[token.state.series["underlying"][series]]
-        )
+        if series == NONE:
+            return ""
+        return memory.underlyings[int(token.state.series["underlying"][series])]
 
     @staticmethod
     def _future() -> "asyncio.Future[list[Answer]]":
         return asyncio.get_running_loop().create_future()
 
-    async def _put(self, job: _Job) -> list[Answer]:
+    async def _put(self, job: Job) -> list[Answer]:
         if self._is_stopping:
             raise BatchLostError("the exchange is stopping")
         self._queue.append(job)
@@ -282,7 +254,7 @@ class Service:
         written = asyncio.get_running_loop().run_in_executor(self._thread, commit)
         written.add_done_callback(lambda done: self._end_commit(jobs, begun, done.exception()))
 
-    def _end_commit(self, jobs: list[_Job], begun: float, error: BaseException | None) -> None:
+    def _end_commit(self, jobs: list[Job], begun: float, error: BaseException | None) -> None:
         """Answer a batch that was written, or tell everybody that it was not."""
         if error is None:
             self.exchange.end_commit()
@@ -298,13 +270,13 @@ class Service:
         self._callers = len(jobs) + len(self._executed) + len(self._queue)
         self._finish(jobs)
 
-    def _lose(self, jobs: list[_Job], error: BatchLostError) -> None:
+    def _lose(self, jobs: list[Job], error: BatchLostError) -> None:
         self.counts.lost_batches += 1
         _log.error("a batch of %s was lost", len(jobs), exc_info=error)
         for job in jobs:
             job.results = [error] * len(job.commands)
 
-    def _finish(self, jobs: list[_Job]) -> None:
+    def _finish(self, jobs: list[Job]) -> None:
         """Answer jobs; let readers in where all is durable; go on."""
         for job in jobs:
             missing = len(job.commands) - len(job.results)
@@ -318,13 +290,15 @@ class Service:
             self._schedule()
 
     def _execute_queue(self, now_ms: int) -> None:
-        self._take_overdue()
+        self._queue.extendleft(reversed(self._room.leave_overdue()))
         while self._queue and not self.exchange.is_batch_full:
             job = self._queue.popleft()
             self._executed.append(job)
             for command, key in job.commands:
                 job.results.append(self._execute(command, key, now_ms))
-            self._take_ready(job)
+            if any(isinstance(command, Tick) for command, _ in job.commands):
+                ready = self._room.leave_ready(self.exchange.memory)
+                self._queue.extendleft(reversed(ready))
 
     def _execute(self, command: Command, key: str, now_ms: int) -> Answer:
         """Execute one command; the error in place of a record where it is nothing to execute.
@@ -351,33 +325,6 @@ class Service:
             for close in self.exchange.waiting(underlying):
                 self._execute(close, fill_key(close.order), now_ms)
 
-    def _take_ready(self, job: _Job) -> None:
-        """After ticks, move the orders whose index has come before everything that came later."""
-        ticked = {each.underlying for each, _ in job.commands if isinstance(each, Tick)}
-        if not ticked or not self._waiting:
-            return
-        memory = self.exchange.memory
-        indices = dict(zip(memory.underlyings, memory.market.oracle.index_ms.tolist(), strict=True))
-        ready = [
-            each
-            for each in self._waiting
-            if all(indices[name] >= each.fill_after_ms for name in each.underlyings)
-        ]
-        self._move(ready)
-
-    def _take_overdue(self) -> None:
-        """Move the orders that have waited too long, to be refused or queued."""
-        if self._waiting:
-            now = asyncio.get_running_loop().time()
-            self._move([each for each in self._waiting if each.deadline <= now])
-
-    def _move(self, jobs: list[_Job]) -> None:
-        """Let orders that waited be executed next, in order of arrival."""
-        if jobs:
-            moved = {id(job) for job in jobs}
-            self._waiting = deque(job for job in self._waiting if id(job) not in moved)
-            self._queue.extendleft(reversed(jobs))
-
     def _flush_due(self, now_ms: int) -> None:
         if now_ms // FLUSH_LOOK_MS == self._flushes_looked_at:
             return
@@ -387,7 +334,7 @@ class Service:
             if now_ms >= due_ms:
                 self._execute(Flush(name, now_ms), f"/flush/{name}/{due_ms}", now_ms)
 
-    def _count(self, taken: float, jobs: list[_Job]) -> None:
+    def _count(self, taken: float, jobs: list[Job]) -> None:
         counts = self.counts
         counts.batches += 1
         counts.commands += sum(len(job.commands) for job in jobs)
@@ -414,7 +361,7 @@ class Service:
             )
             for each in seen
         ]
-        job = _Job(ticks, self._future())
+        job = Job(ticks, self._future())
         self._queue.append(job)
         self._schedule()
         return job.answers

@@ -8,7 +8,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
-from api.http import account, documents, operator, ops, provide, public, trade
+from api.http import account, documents, operator, ops, orders, positions, provide, public, quotes
 from api.http.bodies import BodyRequest
 from api.http.buckets import Buckets
 from api.http.gate import Gate
@@ -18,7 +18,14 @@ from api.keys import KeyRing
 from api.service import Service
 from api.settings import Settings
 
-ROUTES = [*public.ROUTES, *trade.ROUTES, *account.ROUTES, *provide.ROUTES]
+ROUTES = [
+    *public.ROUTES,
+    *quotes.ROUTES,
+    *orders.ROUTES,
+    *positions.ROUTES,
+    *account.ROUTES,
+    *provide.ROUTES,
+]
 
 
 def _weights() -> dict[str, int]:

@@ -1,15 +1,14 @@
-"""Quotes, orders and positions."""
+"""Orders, one or many at a time, and what became of them."""
 
 from typing import Any
 
-from litestar import Response, get, patch, post
+from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
-from amm.units import AMOUNT_MAX
 from api.dispatch import Executed
 from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
-from api.history import Entry, entry, ledger_lines, read_entries
+from api.history import Entry, entry, read_entries
 from api.http.context import (
     Asking,
     Cursor,
@@ -18,91 +17,30 @@ from api.http.context import (
     Limit,
     account_of,
     amount,
-    carry_out,
     journal_key,
     memory_of,
-    page_of,
     principal_of,
     series,
     service_of,
-    settled,
 )
 from api.http.journal_pages import pages_of
-from api.http.problems import ProblemError, documented, problem_of, refusal
+from api.http.problems import ProblemError, problem_of, refusal
 from api.http.security import READ, READ_ONE, READERS, SIGNED, TRADERS, WRITE
-from api.instruments import parse_numbered
+from api.jobs import Answer
 from api.journal import MalformedCommandError, read_command
-from api.service import Answer
-from api.views import accounts, market, orders
+from api.views import accounts, orders
 from api.wire import (
     Batch,
     BatchRequest,
     BatchResult,
-    CloseRequest,
     Order,
     OrderRequest,
     Page,
-    Position,
-    PositionPatch,
-    PremiumPayment,
-    Quote,
-    QuoteRequest,
     Trade,
 )
-from vaults.commands import Close, Open, SetSelfFunding
-from vaults.state import NONE
+from vaults.commands import Close, Open
 
-_SIGNED: dict[str, Any] = {"security": SIGNED, "tags": ["trade"]}
-
-
-# -- quotes
-
-
-@post(
-    "/quotes",
-    status_code=200,
-    responses=documented(400, 401, 403, 404, 413, 422, 429),
-    tags=["quote"],
-    opt={"weight": 2, "changes": False},
-)
-async def post_quote(request: Asking, data: JSONBody[QuoteRequest]) -> Quote:
-    """Say what an order would cost or bring now; nothing is reserved.
-
-    No key is needed without an account. A close is quoted for a position of an account.
-    """
-    account = None
-    if data.account is not None:
-        if request.scope.get("auth") is None:
-            raise ProblemError("SIGNATURE_MISSING", "A quote for an account must be signed.")
-        account = account_of(request, data.account)
-    service, chosen = service_of(request), series(data.instrument)
-    memory, now_ms = await service.settled(), service.clock.now_ms()
-    notional = amount(data.notional, "notional")
-    if not market.is_series(memory, chosen):
-        raise ProblemError("NOT_FOUND", f"There is no instrument {data.instrument}.")
-    if market.ticker(memory, chosen) is None:
-        raise ProblemError("MARK_STALE", f"{chosen.underlying} has no index yet.")
-    if data.side == "open":
-        asked = Open(
-            chosen.token,
-            account or "",
-            chosen.underlying,
-            chosen.kind,
-            chosen.strike_e8,
-            notional,
-            AMOUNT_MAX,
-            now_ms,
-        )
-        return orders.quote_open(memory, chosen, asked, has_account=account is not None)
-    if account is None:
-        raise ProblemError("SIGNATURE_MISSING", "A close is quoted for an account's position.")
-    position_id = accounts.position_in(memory, account, chosen)
-    if position_id == NONE:
-        raise ProblemError("POSITION_UNKNOWN", f"The account has no position in {chosen.name}.")
-    return orders.quote_close(memory, chosen, account, position_id, notional, now_ms)
-
-
-# -- orders
+TRADE_SIGNED: dict[str, Any] = {"security": SIGNED, "tags": ["trade"]}
 
 
 def _open(request: Asking, asked: OrderRequest) -> Open:
@@ -128,7 +66,7 @@ def _close(request: Asking, asked: OrderRequest, key: str) -> Close:
         detail = "A close has no self_funding."
         raise ProblemError("MALFORMED", detail, field="self_funding")
     chosen, account = series(asked.instrument), principal_of(request).account
-    known = _closed_before(request, key)
+    known = closed_before(request, key)
     position_id = accounts.position_in(memory_of(request), account, chosen)
     return Close(
         chosen.token,
@@ -142,7 +80,7 @@ def _close(request: Asking, asked: OrderRequest, key: str) -> Close:
     )
 
 
-def _closed_before(request: Asking, key: str) -> Close | None:
+def closed_before(request: Asking, key: str) -> Close | None:
     """Return the close a key was used for: its position may be gone since, or another."""
     record = service_of(request).exchange.recall(key)
     command = None if record is None else read_command(record)
@@ -166,10 +104,10 @@ def _respond(request: Asking, executed: Executed) -> Response[Order]:
     return Response(done, status_code=202 if outcome.queued else 201)
 
 
-_QUEUED = {202: ResponseSpec(Order, description="A close on a stale mark: queued")}
+QUEUED = {202: ResponseSpec(Order, description="A close on a stale mark: queued")}
 
 
-@post("/orders", responses=WRITE | _QUEUED, opt={"roles": TRADERS}, **_SIGNED)
+@post("/orders", responses=WRITE | QUEUED, opt={"roles": TRADERS}, **TRADE_SIGNED)
 async def post_order(
     request: Asking, data: JSONBody[OrderRequest], idempotency_key: IdempotencyKey
 ) -> Response[Order]:
@@ -180,10 +118,15 @@ async def post_order(
     next fresh index.
     """
     key = journal_key(request, idempotency_key)
-    return await _trade(request, _command(request, data, key), key)
+    return await trade(request, _command(request, data, key), key)
 
 
-async def _trade(request: Asking, command: Open | Close, key: str) -> Response[Order]:
+async def trade(request: Asking, command: Open | Close, key: str) -> Response[Order]:
+    """Carry out one order and answer with it.
+
+    Raises:
+        ProblemError: It was refused.
+    """
     (answer,) = await service_of(request).order([(command, key)])
     if isinstance(answer, Exception):
         raise answer
@@ -209,7 +152,7 @@ def _batch_keys(request: Asking, key: str, count: int) -> list[str]:
     status_code=200,
     responses=WRITE,
     opt={"roles": TRADERS, "weight": 10},
-    **_SIGNED,
+    **TRADE_SIGNED,
 )
 async def post_batch(
     request: Asking, data: JSONBody[BatchRequest], idempotency_key: IdempotencyKey
@@ -266,7 +209,7 @@ def _result(request: Asking, answer: Answer) -> BatchResult:
     responses=READ,
     opt={"roles": READERS, "weight": 5},
     sync_to_thread=True,
-    **_SIGNED,
+    **TRADE_SIGNED,
 )
 def get_orders(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Order]:
     """List the account's orders, newest first, refused ones too."""
@@ -299,7 +242,7 @@ def _fill_of(request: Asking, asked: Entry) -> Entry | None:
     responses=READ_ONE,
     opt={"roles": READERS},
     sync_to_thread=True,
-    **_SIGNED,
+    **TRADE_SIGNED,
 )
 def get_order(request: Asking, order_id: IdPath) -> Order:
     """Return an order of the account."""
@@ -317,7 +260,7 @@ def get_order(request: Asking, order_id: IdPath) -> Order:
     responses=READ,
     opt={"roles": READERS, "weight": 5},
     sync_to_thread=True,
-    **_SIGNED,
+    **TRADE_SIGNED,
 )
 def get_own_trades(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Trade]:
     """List the account's trades, newest first."""
@@ -331,134 +274,4 @@ def get_own_trades(request: Asking, limit: Limit = 100, cursor: Cursor = None) -
     return pages_of(store, f"account/{account_of(request)}", items, cursor, limit)
 
 
-# -- positions
-
-
-def _place(each: Position) -> tuple[str, int]:
-    token, number = parse_numbered(each.id) or ("", 0)
-    return token, number
-
-
-@get("/positions", responses=READ, opt={"roles": READERS}, **_SIGNED)
-async def get_positions(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
-) -> Page[Position]:
-    """List the account's positions, oldest first within a token."""
-    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
-    held = accounts.positions(memory, account_of(request), now_ms)
-    return page_of(held, _place, tuple[str, int], cursor, limit)
-
-
-def _own_position(request: Asking, name: str) -> tuple[str, int, int]:
-    """Return token, number and row of a position of the account; row NONE where it is gone.
-
-    Raises:
-        ProblemError: It is no name of a position in a listed token.
-    """
-    parsed = parse_numbered(name)
-    if parsed is None or parsed[0] not in memory_of(request).tokens:
-        raise ProblemError("POSITION_UNKNOWN", f"The account has no position {name}.")
-    account = principal_of(request).account
-    return *parsed, accounts.find_position(memory_of(request), account, *parsed)
-
-
-@get("/positions/{position_id:str}", responses=READ_ONE, opt={"roles": READERS}, **_SIGNED)
-async def get_position(request: Asking, position_id: IdPath) -> Position:
-    """Return a position of the account."""
-    memory, now_ms = await settled(request), service_of(request).clock.now_ms()
-    token, _, slot = _own_position(request, position_id)
-    if slot == NONE:
-        raise ProblemError("POSITION_UNKNOWN", f"The account has no position {position_id}.")
-    return accounts.position(memory, token, slot, now_ms)
-
-
-@post(
-    "/positions/{position_id:str}/close",
-    responses=WRITE | _QUEUED,
-    opt={"roles": TRADERS},
-    **_SIGNED,
-)
-async def post_close(
-    request: Asking,
-    position_id: IdPath,
-    data: JSONBody[CloseRequest],
-    idempotency_key: IdempotencyKey,
-) -> Response[Order]:
-    """Sell a position, or a part of it; filled as an order is."""
-    key = journal_key(request, idempotency_key)
-    token, number, slot = _own_position(request, position_id)
-    known = _closed_before(request, key)
-    if data.notional is not None:
-        notional = amount(data.notional, "notional")
-    elif known is not None:
-        notional = known.notional
-    else:
-        rows = memory_of(request).tokens[token].state.positions
-        notional = int(rows[slot].notional) if slot != NONE else 0
-    command = Close(
-        token,
-        principal_of(request).account,
-        number,
-        notional,
-        service_of(request).clock.now_ms(),
-        amount(data.limit_total, "limit_total"),
-        data.client_id or "",
-        data.expires_at or 0,
-    )
-    return await _trade(request, command, key)
-
-
-@patch("/positions/{position_id:str}", responses=WRITE, opt={"roles": TRADERS}, **_SIGNED)
-async def patch_position(
-    request: Asking,
-    position_id: IdPath,
-    data: JSONBody[PositionPatch],
-    idempotency_key: IdempotencyKey,
-) -> Position:
-    """Switch self-funding of a position on or off."""
-    token, number, _ = _own_position(request, position_id)
-    service, account = service_of(request), principal_of(request).account
-    now_ms = service.clock.now_ms()
-    command = SetSelfFunding(token, account, number, data.self_funding, now_ms)
-    await carry_out(request, command, idempotency_key)
-    memory = await service.settled()
-    slot = accounts.find_position(memory, account, token, number)
-    if slot == NONE:
-        raise ProblemError("POSITION_UNKNOWN", f"The position {position_id} is closed.")
-    return accounts.position(memory, token, slot, service.clock.now_ms())
-
-
-@get(
-    "/premium-payments",
-    responses=READ,
-    opt={"roles": READERS, "weight": 5},
-    sync_to_thread=True,
-    **_SIGNED,
-)
-def get_premium_payments(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
-) -> Page[PremiumPayment]:
-    """List the premium the account has paid, newest first."""
-    memory, store = memory_of(request), service_of(request).exchange.store
-    account = account_of(request)
-
-    def items(each: Entry) -> list[PremiumPayment]:
-        lines = ledger_lines(each, account, memory.slot_of)
-        return [accounts.premium_payment(line) for line in lines if line.is_premium]
-
-    return pages_of(store, f"account/{account}", items, cursor, limit)
-
-
-ROUTES = [
-    post_quote,
-    post_order,
-    post_batch,
-    get_orders,
-    get_order,
-    get_own_trades,
-    get_positions,
-    get_position,
-    post_close,
-    patch_position,
-    get_premium_payments,
-]
+ROUTES = [post_order, post_batch, get_orders, get_order, get_own_trades]

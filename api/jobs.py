@@ -1,0 +1,92 @@
+"""Commands on their way to the writer, and the orders that have to wait for an index first."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from api.dispatch import Executed
+from api.memory import Memory
+from vaults.commands import Command
+
+WAIT_MAX = 5.0
+"""Seconds an order waits for its index."""
+WAITING_MAX = 10_000
+"""Requests that may wait for an index at a time."""
+
+Answer = Executed | Exception
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Commands that are executed together, with the keys of their answers.
+
+    Orders may wait: for an index of `underlyings` published at or after `fill_after_ms`, at most
+    until `deadline` of the loop's clock.
+    """
+
+    commands: list[tuple[Command, str]]
+    answers: "asyncio.Future[list[Answer]]"
+    underlyings: frozenset[str] = frozenset()
+    fill_after_ms: int = 0
+    deadline: float = 0.0
+    results: list[Answer] = field(default_factory=list)
+
+    def answer(self, answers: list[Answer]) -> None:
+        """Give whoever still waits for them the answers."""
+        if not self.answers.done():
+            self.answers.set_result(answers)
+
+
+class WaitingRoom:
+    """Jobs that wait for an index, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can wait."""
+        return len(self._jobs) >= WAITING_MAX
+
+    @property
+    def orders(self) -> int:
+        """How many orders wait."""
+        return sum(len(job.commands) for job in self._jobs)
+
+    def enter(self, job: Job) -> None:
+        """Let a job wait from now on."""
+        job.deadline = asyncio.get_running_loop().time() + WAIT_MAX
+        self._jobs.append(job)
+
+    def leave_all(self) -> list[Job]:
+        """Return everything that waits, and empty the room."""
+        return self._leave(list(self._jobs))
+
+    def leave_ready(self, memory: Memory) -> list[Job]:
+        """Return the jobs whose indices were published late enough."""
+        if not self._jobs:
+            return []
+        times = dict(zip(memory.underlyings, memory.market.oracle.index_ms.tolist(), strict=True))
+        return self._leave(
+            [
+                job
+                for job in self._jobs
+                if min(times[n] for n in job.underlyings) >= job.fill_after_ms
+            ]
+        )
+
+    def leave_overdue(self) -> list[Job]:
+        """Return the jobs that have waited too long, to be refused or queued."""
+        if not self._jobs:
+            return []
+        now = asyncio.get_running_loop().time()
+        return self._leave([job for job in self._jobs if job.deadline <= now])
+
+    def _leave(self, jobs: list[Job]) -> list[Job]:
+        if jobs:
+            leaving = {id(job) for job in jobs}
+            self._jobs = deque(job for job in self._jobs if id(job) not in leaving)
+        return jobs
