@@ -193,6 +193,11 @@ class Exchange:
             self._reload()
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the running batch was dropped, and nobody has been told by a commit yet."""
+        return self._is_lost
+
+    @property
     def must_wait(self) -> bool:
         """Whether nothing can be executed before the running commit has ended."""
         return self.is_committing and not self._is_current

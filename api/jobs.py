@@ -31,6 +31,10 @@ class Job:
     deadline: float = 0.0
     results: list[Answer] = field(default_factory=list)
 
+    def is_ready(self, times: dict[str, int]) -> bool:
+        """Whether every index it waits for was published late enough."""
+        return all(times[name] >= self.fill_after_ms for name in self.underlyings)
+
     def answer(self, answers: list[Answer]) -> None:
         """Give whoever still waits for them the answers."""
         if not self.answers.done():
@@ -70,13 +74,7 @@ class WaitingRoom:
         if not self._jobs:
             return []
         times = dict(zip(memory.underlyings, memory.market.oracle.index_ms.tolist(), strict=True))
-        return self._leave(
-            [
-                job
-                for job in self._jobs
-                if min(times[n] for n in job.underlyings) >= job.fill_after_ms
-            ]
-        )
+        return self._leave([job for job in self._jobs if job.is_ready(times)])
 
     def leave_overdue(self) -> list[Job]:
         """Return the jobs that have waited too long, to be refused or queued."""

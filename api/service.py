@@ -207,6 +207,9 @@ class Service:
         """Execute what has come in, and begin a commit where none is running."""
         self._is_scheduled = False
         exchange = self.exchange
+        if exchange.is_lost and not exchange.is_committing:
+            self._begin_commit()  # those whose batch it was are told, before anything else is done
+            return
         if not (self._readers or exchange.must_wait):
             now_ms = self.clock.now_ms()
             try:
@@ -381,8 +384,11 @@ class Service:
             await asyncio.sleep(0.25)
             self._schedule()
             if loop.time() >= check_at:
-                self._check_invariants()
                 check_at = loop.time() + CHECK_EVERY
+                try:
+                    self._check_invariants()
+                except Exception:  # noqa: BLE001 - what is due must be looked after all the same
+                    _log.exception("the invariants cannot be checked")
 
     def _check_invariants(self) -> None:
         if self.exchange.must_wait:
