@@ -1,0 +1,258 @@
+"""Many callers at once: nobody is told a lie, whatever fails and whenever it does."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from api import exchange as writer
+from api.clock import Clock
+from api.dispatch import Executed, execute
+from api.exchange import BatchLostError, Exchange, KeyConflictError, QuarantinedError
+from api.feeds import Observation
+from api.recovery import check_database
+from api.service import Service
+from api.store import Writes
+from tests.api.conftest import START_MS, TOKEN
+from vaults.commands import Close, Command, Credit, Open
+from vaults.rejects import Reject
+
+ONE = 10**8
+LOT = ONE // 100
+MINUTE_MS = 60_000
+
+
+def service_of(exchange: Exchange, fill_delay_ms: int = 0) -> Service:
+    """Return callers' side of an exchange, its clock a second after the last tick."""
+    return Service(exchange, Clock(start_ms=START_MS + MINUTE_MS + 1_000), None, fill_delay_ms)
+
+
+def lived(service: Service, story: Callable[[Service], Awaitable[None]]) -> None:
+    """Let a story happen between start and stop of a service."""
+
+    async def run() -> None:
+        await service.start()
+        await story(service)
+        await service.stop()
+
+    asyncio.run(run())
+    assert check_database(service.exchange.store).faults == []
+
+
+def credit(number: int, amount: int = ONE) -> Command:
+    return Credit(TOKEN, f"account-{number}", amount, START_MS)
+
+
+def buy(limit: int = ONE) -> Open:
+    return Open(TOKEN, "buyer", "BTC", "call", 100_000 * ONE, LOT, limit, START_MS)
+
+
+def balance(exchange: Exchange, account: str) -> int:
+    """Return an account's balance; 0 where there is no such account."""
+    slot = exchange.memory.slot_of(TOKEN, account)
+    state = exchange.memory.tokens[TOKEN].state
+    return int(state.accounts[slot].balance) if slot >= 0 else 0
+
+
+async def outcomes(calls: list[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+def test_every_caller_gets_its_own_answer(exchange: Exchange) -> None:
+    """A hundred at once, each twice with the same key, share few commits."""
+
+    async def story(service: Service) -> None:
+        calls = [service.submit(credit(n), f"k/{n}") for n in range(100) for _ in range(2)]
+        answers = await outcomes(calls)
+        assert all(isinstance(each, Executed) for each in answers)
+        assert [each.record.sequence for each in answers[::2]] == [
+            each.record.sequence for each in answers[1::2]
+        ]
+        conflict = await outcomes([service.submit(credit(0, 2 * ONE), "k/0")])
+        assert isinstance(conflict[0], KeyConflictError)
+        assert service.counts.batches < 20
+
+    lived(service_of(exchange), story)
+    assert all(balance(exchange, f"account-{n}") == ONE for n in range(100))
+
+
+class FailingDisk:
+    """A database whose commits fail while it is broken; each takes a moment."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.is_broken = False
+        self.at_commit = True
+        self._stage = exchange.store.stage
+
+    def stage(self, writes: Writes) -> Callable[[], None]:
+        """Fail at once, or in the thread that commits."""
+        if self.is_broken and not self.at_commit:
+            raise OSError("disk full")
+        staged = [self._stage(writes)]
+
+        def slow() -> None:
+            time.sleep(0.05)
+            if self.is_broken:
+                staged.clear()  # and with it goes the transaction
+                raise OSError("disk full")
+            staged.pop()()
+
+        return slow
+
+
+@pytest.mark.parametrize("at_commit", [True, False])
+def test_a_batch_the_disk_does_not_take_takes_what_came_after_it_along(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, at_commit: bool
+) -> None:
+    """Everybody is told, nothing of it happened, and all of it can be sent again."""
+    disk = FailingDisk(exchange)
+    disk.at_commit = at_commit
+    monkeypatch.setattr(exchange.store, "stage", disk.stage)
+
+    async def story(service: Service) -> None:
+        await service.submit(credit(0), "k/0")
+        disk.is_broken = True
+        first = [asyncio.ensure_future(service.submit(credit(n), f"k/{n}")) for n in range(1, 4)]
+        await asyncio.sleep(0.02)
+        later = [asyncio.ensure_future(service.submit(credit(n), f"k/{n}")) for n in range(4, 8)]
+        lost = await outcomes([*first, *later])
+        assert all(isinstance(each, BatchLostError) for each in lost)
+        memory = await service.settled()
+        assert list(memory.account_ids) == ["buyer", "provider", "account-0"]
+        disk.is_broken = False
+        again = await outcomes([service.submit(credit(n), f"k/{n}") for n in range(8)])
+        assert all(isinstance(each, Executed) for each in again)
+
+    lived(service_of(exchange), story)
+    assert [balance(exchange, f"account-{n}") for n in range(8)] == [ONE] * 8
+
+
+@pytest.mark.parametrize("is_committing", [True, False])
+def test_a_kernel_that_fails_costs_its_batch_and_no_other(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, is_committing: bool
+) -> None:
+    """The batch being written stands; what shares that of the failure is told, nobody else."""
+    disk = FailingDisk(exchange)
+    if is_committing:
+        monkeypatch.setattr(exchange.store, "stage", disk.stage)
+
+    def fails(memory: Any, command: Command, sequence: int) -> Any:
+        if isinstance(command, Credit) and command.account == "account-13":
+            raise ZeroDivisionError
+        return execute(memory, command, sequence)
+
+    monkeypatch.setattr(writer, "execute", fails)
+
+    async def story(service: Service) -> None:
+        before = asyncio.ensure_future(service.submit(credit(1), "k/1"))
+        await asyncio.sleep(0.02)
+        shared = [service.submit(credit(n), f"k/{n}") for n in (12, 13, 14)]
+        answers = await outcomes([before, *shared])
+        assert isinstance(answers[0], Executed)
+        told = [type(each) for each in answers[1:3]]
+        assert told == [BatchLostError, BatchLostError]
+        # The one behind it was not executed with it, and is carried out by the next batch.
+        assert isinstance(answers[3], Executed)
+        memory = await service.settled()
+        assert "account-12" not in memory.account_ids
+        again = await outcomes([service.submit(credit(n), f"k/{n}") for n in (12, 13, 14)])
+        assert [type(each) for each in again] == [Executed, QuarantinedError, Executed]
+
+    lived(service_of(exchange), story)
+    held = [balance(exchange, f"account-{n}") for n in (1, 12, 13, 14)]
+    assert held == [ONE, ONE, 0, ONE]
+
+
+def test_a_reader_sees_nothing_that_could_still_be_lost(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While commands come in all the time: what is in memory is on disk whenever it is read."""
+    monkeypatch.setattr(exchange.store, "stage", FailingDisk(exchange).stage)
+
+    async def story(service: Service) -> None:
+        done = 0
+
+        async def write(first: int) -> None:
+            for number in range(first, first + 6):
+                await service.submit(credit(number), f"k/{number}")
+
+        async def read() -> None:
+            nonlocal done
+            for _ in range(8):
+                memory = await service.settled()
+                last = exchange.store.last_record()
+                assert last is not None
+                assert last.sequence == exchange.journal_length
+                assert len(memory.names) == len(exchange.memory.names)
+                done += 1
+                await asyncio.sleep(0.003)
+
+        await asyncio.gather(*(write(100 * n) for n in range(5)), *(read() for _ in range(3)))
+        assert done == 24
+
+    lived(service_of(exchange), story)
+
+
+def observed(service: Service, price: int = 100_000, late_ms: int = 0) -> Awaitable[Any]:
+    """Hand in a price of BTC, published some time ago."""
+    published_ms = service.clock.now_ms() - late_ms
+    return service.observe([Observation("BTC", price * ONE, ONE, published_ms, 500_000_000)])
+
+
+def test_orders_wait_for_an_index_that_was_published_after_them(exchange: Exchange) -> None:
+    """One published earlier but seen later does not fill them; then they go in order of arrival."""
+
+    async def story(service: Service) -> None:
+        async def order(number: int) -> Executed:
+            (answer,) = await service.order([(buy(), f"k/{number}")])
+            assert isinstance(answer, Executed)
+            return answer
+
+        waiting = []
+        for number in range(5):
+            waiting.append(asyncio.ensure_future(order(number)))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.12)
+        await observed(service, 100_100, late_ms=60)  # 60 ms after the orders came in
+        assert service.waiting == 5
+        assert not any(each.done() for each in waiting)
+        await asyncio.sleep(0.05)
+        asked_ms = service.clock.now_ms()
+        tick = observed(service, 100_200)
+        late = asyncio.ensure_future(order(5))
+        await tick
+        filled = await asyncio.gather(*waiting)
+        assert [each.outcome.index_e8 for each in filled] == [100_200 * ONE] * 5
+        numbers = [each.record.sequence for each in filled]
+        assert numbers == list(range(numbers[0], numbers[0] + 5))
+        assert all(each.record.now_ms >= asked_ms for each in filled)
+        assert service.waiting == 1
+        await asyncio.sleep(0.11)
+        await observed(service, 100_300)
+        assert (await late).outcome.index_e8 == 100_300 * ONE
+
+    lived(service_of(exchange, fill_delay_ms=100), story)
+
+
+def test_a_close_of_what_is_bought_by_the_same_tick_waits_for_the_next(exchange: Exchange) -> None:
+    """Its position is not there when it comes in; it has no index before its own delay for that."""
+
+    async def story(service: Service) -> None:
+        bought = asyncio.ensure_future(service.order([(buy(), "k/buy")]))
+        await asyncio.sleep(0.12)
+        early = Close(TOKEN, "buyer", 1, LOT, START_MS)
+        tick = observed(service)
+        sold = asyncio.ensure_future(service.order([(early, "k/sell")]))
+        await tick
+        (answer,) = await bought
+        assert isinstance(answer, Executed)
+        assert answer.outcome.row == 1
+        (queued,) = await sold
+        assert isinstance(queued, Executed)
+        unknown = queued.outcome.code == Reject.POSITION_UNKNOWN
+        assert unknown or queued.outcome.queued
+        assert queued.outcome.amount == 0
+
+    lived(service_of(exchange, fill_delay_ms=100), story)
