@@ -173,7 +173,7 @@ class Store:
         return self._all(select(table).order_by(*table.primary_key))
 
     def samples(self, token: str, since_ms: int = 0, limit: int | None = None) -> list[Any]:
-        """Return the hourly readings of a token from a time on, in order of time."""
+        """Return the readings of a token from a time on, in order of time."""
         return self._samples(SAMPLES, {"token": token}, since_ms, limit)
 
     def series_samples(

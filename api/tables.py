@@ -142,7 +142,7 @@ SAMPLES = _table(
     {"token": Text, "now_ms": Word},
     ("nav", "main_shares", "locked", "backing", "insurance", "buyers", "costs", "credited"),
 )
-"""Hourly readings of each token, for histories and pictures."""
+"""Regular readings of each token, for histories and pictures."""
 SERIES_SAMPLES = _table(
     "series_sample",
     {"token": Text, "slot": Word, "now_ms": Word},
