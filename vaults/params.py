@@ -1,9 +1,10 @@
 """What the operator sets: the parameters of one token's pools and of its underlyings."""
 
-import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM, YEAR_MS
+from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM, SECOND_MS, YEAR_MS
+from vaults.market import WINDOW_MINUTES
 from vaults.state import VEST_LOTS
 
 SUPPLY_MAX = (AMOUNT_MAX + 1) // 64
@@ -108,38 +109,90 @@ class Terms(NamedTuple):
 BTC_TERMS = Terms(strike_step_e8=1_000 * ONE)
 ETH_TERMS = Terms(strike_step_e8=50 * ONE)
 
-_RATIOS_UP_TO_ONE = (
-    "series_share_ppm",
-    "account_share_ppm",
-    "stress_share_ppm",
-    "insurance_backing_ppm",
-    "main_backing_ppm",
-    "exit_fee_ppm",
-    "exit_fee_max_ppm",
-    "free_locked_ppm",
-    "insurance_reserve_ppm",
-    "cover_epoch_ppm",
-    "cover_layer_ppm",
-    "cover_deductible_ppm",
-)
+
+class Range(NamedTuple):
+    """What one number may be, both ends included."""
+
+    least: float
+    most: float
 
 
-_BOUNDS = (
-    ("vest_days", VEST_LOTS - 1),
-    ("rent_max", 64.0),
-    ("box_vol", 0.04),
-    ("seed", SUPPLY_MAX // 2),
-    ("token_vol", 10.0),
-    ("vol_spread", 1.0),
-    ("free_stress", 100.0),
-    ("stress_vol", 100.0),
-    ("stress_move", 0.9),
-)
-"""What the state, or the arithmetic, has room for."""
+_RATIO = Range(0, PPM)
 
+PARAMETER_RANGES: Mapping[str, Range] = {
+    # A thousandth of the NAV: dearer than any size. A million times it: no impact at all.
+    "risk_tolerance": Range(0.001, 1e6),
+    # The dust that makes a share price no attacker's; two seeds leave half of custody's room.
+    "seed": Range(ONE // 100, SUPPLY_MAX // 4),
+    "token_vol": Range(0.0, 3.0),
+    "stale_sigmas": Range(0.0, 5.0),
+    "spread_floor": Range(0.0, 0.02),
+    "vol_spread": Range(0.0, 0.10),
+    "correlation_spread": Range(0.0, 1.0),
+    "fee": Range(0.0, 0.02),
+    "fee_of_value": Range(0.0, 0.5),
+    # None takes no openings; every tick goes through all of them.
+    "series_live_max": Range(0, 4_096),
+    "series_share_ppm": _RATIO,
+    "account_share_ppm": _RATIO,
+    "notional_min": Range(ONE // 100_000, SUPPLY_MAX // 4),
+    "total_min_ppm": _RATIO,
+    "strike_low": Range(0.10, 1.0),
+    "strike_high": Range(1.0, 5.0),
+    "stress_share_ppm": _RATIO,
+    "rent_from": Range(0.0, 0.99),
+    "rent_max": Range(0.0, 10.0),
+    # More than all shares wait: never.
+    "rent_double_share_ppm": Range(0, 2 * PPM),
+    "rent_double_flushes": Range(0, 366),
+    "insurance_backing_ppm": _RATIO,
+    "main_backing_ppm": _RATIO,
+    # Prices come every few seconds, so a shorter gap would be one after every tick.
+    "accrual_gap_ms": Range(SECOND_MS, DAY_MS),
+    "open_reserve_ms": Range(SECOND_MS, 30 * DAY_MS),
+    "keep_reserve_ms": Range(SECOND_MS, 30 * DAY_MS),
+    "self_funding_ms": Range(SECOND_MS, 30 * DAY_MS),
+    "window_marks_min": Range(0, WINDOW_MINUTES),
+    "box_spot": Range(0.0, 0.10),
+    # Less than the least vol level there is, 0.05: the box's lower corner has a vol.
+    "box_vol": Range(0.0, 0.04),
+    "unsettled_move": Range(0.0, 1.0),
+    "vest_days": Range(1, VEST_LOTS - 1),
+    "stress_move": Range(0.01, 0.90),
+    # A base stress in which vol falls to half is none; at nothing there is no price.
+    "stress_vol": Range(0.5, 5.0),
+    "exit_fee_ppm": Range(0, PPM // 10),
+    "exit_fee_max_ppm": Range(0, PPM // 10),
+    "exit_fee_from": Range(0.0, 0.99),
+    "free_locked_ppm": _RATIO,
+    "free_stress": Range(0.0, 10.0),
+    # Up to a century: a pool that is not flushed.
+    "flush_period_ms": Range(HOUR_MS, 100 * YEAR_MS),
+    "flush_offset_ms": Range(0, 7 * DAY_MS),
+    "cutoff_ms": Range(0, 7 * DAY_MS),
+    "postpone_ms": Range(MINUTE_MS, DAY_MS),
+    "insurance_reserve_ppm": _RATIO,
+    "cover_epoch_ppm": _RATIO,
+    "cover_layer_ppm": _RATIO,
+    "cover_deductible_ppm": _RATIO,
+    # More than all of main: cover is never charged for.
+    "cover_least_ppm": Range(0, 2 * PPM),
+    "cover_period_flushes": Range(1, 366),
+    "cooldown_ms": Range(0, 366 * DAY_MS),
+}
+
+TERM_RANGES: Mapping[str, Range] = {
+    # A ladder as fine as a dollar, as coarse as the index itself.
+    "strike_step_e8": Range(ONE, 100_000 * ONE),
+    # Shorter, premium outgrows the integers that count it; longer, carry outruns it.
+    "funding_period_ms": Range(DAY_MS, 90 * DAY_MS),
+    "cap_ppm": Range(PPM // 20, PPM * 9 // 10),
+    "discount_rate_e9": Range(-500 * PPM, 500 * PPM),
+    "funding_carry_e9": Range(-500 * PPM, 500 * PPM),
+    "correlation": Range(-1.0, 1.0),
+}
 
 _ORDERED = (
-    ("strike_low", "strike_high"),
     ("exit_fee_ppm", "exit_fee_max_ppm"),
     ("cutoff_ms", "flush_period_ms"),
     ("keep_reserve_ms", "open_reserve_ms"),
@@ -149,61 +202,46 @@ _ORDERED = (
 
 def validate_parameters(parameters: Parameters) -> Parameters:
     """Return the parameters, or raise `ParameterError` naming the first that cannot be."""
-    _validate_each(parameters)
+    _validate_each(parameters._asdict(), PARAMETER_RANGES, Parameters.__annotations__)
     for low, high in _ORDERED:
         if getattr(parameters, low) > getattr(parameters, high):
             raise ParameterError(f"{low} is more than {high}")
-    if not parameters.rent_from < 1.0 or not parameters.exit_fee_from < 1.0:
-        raise ParameterError("rent_from and exit_fee_from must be below 1")
     return parameters
-
-
-def _validate_each(parameters: Parameters) -> None:
-    """Raise for a parameter that is out of its own range."""
-    for name, value in parameters._asdict().items():
-        if not (math.isfinite(value) and 0 <= value <= AMOUNT_MAX):
-            raise ParameterError(f"{name} is {value}, must be a finite number >= 0")
-    for name in _RATIOS_UP_TO_ONE:
-        if getattr(parameters, name) > PPM:
-            raise ParameterError(f"{name} is {getattr(parameters, name)}, must be <= {PPM}")
-    for name in (
-        "risk_tolerance",
-        "seed",
-        "notional_min",
-        "accrual_gap_ms",
-        "flush_period_ms",
-        "vest_days",
-        "cover_period_flushes",
-    ):
-        if getattr(parameters, name) == 0:
-            raise ParameterError(f"{name} must be positive")
-    for name, most in _BOUNDS:
-        if getattr(parameters, name) > most:
-            raise ParameterError(f"{name} is {getattr(parameters, name)}, must be <= {most}")
 
 
 def validate_terms(terms: Terms) -> Terms:
     """Return the terms, or raise `ParameterError` naming the first that cannot be."""
-    if terms.strike_step_e8 <= 0:
-        raise ParameterError("strike_step_e8 must be positive")
-    if not MINUTE_MS <= terms.funding_period_ms <= 365 * DAY_MS:
-        raise ParameterError("funding_period_ms must be between a minute and a year")
-    if not 0 < terms.cap_ppm < PPM:
-        raise ParameterError("cap_ppm must be between 0 and 1000000, both excluded")
-    if not -1.0 <= terms.correlation <= 1.0:  # NaN is not within either
-        raise ParameterError("correlation must be between -1 and 1")
-    if abs(terms.discount_rate_e9) > PPM * 1_000 or abs(terms.funding_carry_e9) > PPM * 1_000:
-        raise ParameterError("rates must be within +-100 % a year")
+    _validate_each(terms._asdict(), TERM_RANGES, Terms.__annotations__)
     return terms
 
 
-def validate_together(parameters: Parameters, terms: Terms) -> None:
-    """Raise `ParameterError` where discount and carry could outrun the funding rate.
+def _validate_each(
+    given: Mapping[str, float], ranges: Mapping[str, Range], kinds: Mapping[str, type]
+) -> None:
+    """Raise for a number that is out of its own range, or has a fraction and may have none."""
+    for name, value in given.items():
+        least, most = ranges[name]
+        if not least <= value <= most:  # NaN is not within either
+            raise ParameterError(f"{name} is {value}, must be from {least} to {most}")
+        if kinds[name] is int and value != int(value):
+            raise ParameterError(f"{name} is {value}, must be a whole number")
 
-    A value exists while kappa + r and kappa + r - b are positive.
+
+def validate_together(parameters: Parameters, terms: Terms) -> None:
+    """Raise `ParameterError` where discount and carry could come near the funding rate.
+
+    A value exists while kappa + r and kappa + r - b are positive. It is no multiple of the payoff
+    while both are half of kappa at least, and so is what an uncertain correlation can be charged.
     """
     funding_rate = YEAR_MS / terms.funding_period_ms
-    quanto = abs(terms.correlation) * VOL_MAX * parameters.token_vol
+    uncertain = abs(terms.correlation) + parameters.correlation_spread
+    quanto = uncertain * VOL_MAX * parameters.token_vol
     pull = (abs(terms.discount_rate_e9) + abs(terms.funding_carry_e9)) / 1e9 + quanto
-    if funding_rate <= pull:
-        raise ParameterError("funding_period_ms is too long for the carry and correlation")
+    if pull > funding_rate / 2.0:
+        raise ParameterError(
+            "funding_period_ms is too long for discount_rate_e9, funding_carry_e9, token_vol, "
+            "correlation and correlation_spread"
+        )
+    for name in ("open_reserve_ms", "self_funding_ms"):
+        if getattr(parameters, name) > 2 * terms.funding_period_ms:
+            raise ParameterError(f"{name} is more than two funding_period_ms")

@@ -54,7 +54,8 @@ from vaults.commands import (
     StartUnderlying,
     Tick,
 )
-from vaults.params import Parameters
+from vaults.params import ParameterError, Parameters
+from vaults.rules import make_rules
 
 _OPERATOR: dict[str, Any] = {
     "responses": WRITE,
@@ -109,8 +110,22 @@ async def post_token(
     """List a token; its pools open with a seed nobody can redeem."""
     now_ms = service_of(request).clock.now_ms()
     command = ListToken(data.token, now_ms, _parameters(data.parameters))
-    await carry_out(request, command, idempotency_key)
+    try:
+        await carry_out(request, command, idempotency_key)
+    except ProblemError as error:
+        raise _explained(error, command) from None
     return market.token(await settled(request), data.token)
+
+
+def _explained(error: ProblemError, command: ListToken) -> ProblemError:
+    """Return a refusal, saying which parameter cannot be where that is why."""
+    if error.code != "PARAMETERS_INVALID":
+        return error
+    try:
+        make_rules(command.parameters, command.terms)
+    except ParameterError as fault:
+        return ProblemError(error.code, f"{fault}.", **error.more)
+    return error
 
 
 def _parameters(given: dict[str, float]) -> Parameters:

@@ -61,6 +61,7 @@ CODES: dict[str, Code] = {
     "QUARANTINED": Code(409, "The exchange failed on this very request and will not try again"),
     "BODY_TOO_LARGE": Code(413, "The body is too large"),
     "RATE_LIMITED": Code(429, "Too many requests"),
+    "HEADERS_TOO_LARGE": Code(431, "Target and headers are too large"),
     "INTERNAL": Code(500, "The exchange has a fault"),
     "UNAVAILABLE": Code(503, "Nothing was done; send it again with the same key"),
 }

@@ -679,6 +679,7 @@ def test_what_else_the_rules_refuse(
         ("tokens", {"token": TOKEN}, 409, "DUPLICATE_REFERENCE", 1),
         ("tokens", {"token": "N.M", "parameters": {"fee": -1}}, 422, "PARAMETERS_INVALID", 1),
         ("tokens", {"token": "N.M", "parameters": {"seed": 0}}, 422, "PARAMETERS_INVALID", 1),
+        ("tokens", {"token": "N.M", "parameters": {"stress_vol": 0}}, 422, "PARAMETERS_INVALID", 1),
         ("flush", {"token": TOKEN}, 422, "NOT_DUE", 1),
         ("flush", {"token": "NO.M"}, 422, "TOKEN_UNKNOWN", 1),
         ("pause", {"token": "NO.M"}, 422, "TOKEN_UNKNOWN", 1),
@@ -725,6 +726,26 @@ def test_what_the_rules_refuse_an_operator(
     desk.refuse(
         lambda: operator.change("POST", f"/v1/operator/{target}", body), status, code, records
     )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "detail"),
+    [
+        ({"stress_vol": 0}, "stress_vol is 0.0, must be from 0.5 to 5.0."),
+        ({"stale_sigmas": 1e15}, "stale_sigmas is 1000000000000000.0, must be from 0.0 to 5.0."),
+        ({"exit_fee_ppm": 7_000}, "exit_fee_ppm is more than exit_fee_max_ppm."),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_named(
+    desk: Desk, parameters: dict[str, float], detail: str
+) -> None:
+    """One by itself, or two that do not go together."""
+    operator = Wire(desk.server, desk.server.key)
+    body = {"token": "N.M", "parameters": parameters}
+    document = desk.refuse(
+        lambda: operator.change("POST", "/v1/operator/tokens", body), 422, "PARAMETERS_INVALID", 1
+    )
+    assert document["detail"] == detail
 
 
 def test_a_reference_is_booked_once(desk: Desk) -> None:
