@@ -40,6 +40,8 @@ FED_VOL_MIN_E9 = 10**9 // 20
 FED_VOL_MAX_E9 = 10 * 10**9
 """A fed vol level outside 5 % ... 1000 % is a mistake of the feed."""
 _INDEX_FAULTS = (Reject.MARK_STALE, Reject.NO_FRESH_INDEX)
+QUEUED_MAX = 100
+"""Closes of one account that may wait for a fresh index."""
 
 
 class Done(NamedTuple):
@@ -268,37 +270,43 @@ def _close(memory: Memory, command: commands.Close) -> Done:
         return _refuse(Reject.EXPIRED, command.expires_ms, command.now_ms)
     token = memory.make_room(command.token)
     account = memory.slot_of(command.token, command.account)
-    series = series_of(token, account, command.position_id)
+    slot = own_position(token, account, command.position_id)
+    positions = token.state.positions
+    series = NONE if slot == NONE else int(positions["series"][slot])
+    is_whole = command.is_whole and slot != NONE
     fill = closing.close_position(
         token.state,
         token.rules,
         memory.market,
         account,
         command.position_id,
-        command.notional,
+        int(positions["notional"][slot]) if is_whole else command.notional,
         command.min_total,
         command.fill_after_ms,
         command.now_ms,
     )
     if fill.refusal.code in _INDEX_FAULTS:
         assert command.order == 0  # the writer carries a queued one out on a fresh index only
+        waiting = sum(each.command.account == command.account for each in memory.queue.values())
+        if waiting >= QUEUED_MAX:
+            return _refuse(Reject.QUEUE_LIMIT, QUEUED_MAX, waiting + 1)
         return Done(Outcome(row=command.position_id, queued=True, series=series), {}, ())
     outcome = replace(_filled(fill), series=series)
     return Done(outcome, _moves_of(command.token, token), ())
 
 
-def series_of(token: Token, account: int, position_id: int) -> int:
-    """Return the row of the series of an account's position, NONE where it has no such one."""
+def own_position(token: Token, account: int, position_id: int) -> int:
+    """Return the row of an account's position, NONE where it has no such one."""
     if account == NONE:
         return NONE
-    slot = closing.find_own_position(token.state, account, position_id)
-    return NONE if slot == NONE else int(token.state.positions["series"][slot])
+    return int(closing.find_own_position(token.state, account, position_id))
 
 
 def is_fillable(memory: Memory, waiting: Waiting, now_ms: int) -> bool:
     """Whether a queued close can be carried out now, as far as its index is concerned."""
-    fill_after_ms = waiting.command.fill_after_ms
-    fresh = check_fresh(memory.market, waiting.underlying, fill_after_ms, now_ms)
+    command, underlying = waiting.command, waiting.underlying
+    state = memory.tokens[command.token].state
+    fresh = check_fresh(state, memory.market, underlying, command.fill_after_ms, now_ms)
     return bool(fresh.code == Reject.NONE)
 
 

@@ -203,6 +203,19 @@ class Exchange:
         return self.is_committing and not self._is_current
 
     @property
+    def is_current(self) -> bool:
+        """Whether the state is in memory; after a failure it is read again by the next command."""
+        return self._is_current
+
+    def knows(self, key: str) -> bool:
+        """Whether an idempotency key was used."""
+        return key in self._batch or key in self._writing or key in self._keys
+
+    def is_quarantined(self, key: str) -> bool:
+        """Whether a kernel has failed on the command of an idempotency key."""
+        return key in self._quarantine
+
+    @property
     def is_settled(self) -> bool:
         """Whether the state in memory is that of the last commit."""
         return self._is_current and not self.is_committing and not self._batch

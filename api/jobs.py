@@ -5,7 +5,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from api.dispatch import Executed
-from api.memory import Memory
 from vaults.commands import Command
 
 WAIT_MAX = 5.0
@@ -20,12 +19,14 @@ Answer = Executed | Exception
 class Job:
     """Commands that are executed together, with the keys of their answers.
 
-    Orders may wait: for an index of `underlyings` published at or after `fill_after_ms`, at most
-    until `deadline` of the loop's clock.
+    All of them are executed or none: not where some of their keys were used and others not, or
+    `sentinel`, the key of one more, was. Orders may wait: for an index of `underlyings` published
+    at or after `fill_after_ms`, at most until `deadline` of the loop's clock.
     """
 
     commands: list[tuple[Command, str]]
     answers: "asyncio.Future[list[Answer]]"
+    sentinel: str = ""
     underlyings: frozenset[str] = frozenset()
     fill_after_ms: int = 0
     deadline: float = 0.0
@@ -33,7 +34,7 @@ class Job:
 
     def is_ready(self, times: dict[str, int]) -> bool:
         """Whether every index it waits for was published late enough."""
-        return all(times[name] >= self.fill_after_ms for name in self.underlyings)
+        return all(times.get(name, 0) >= self.fill_after_ms for name in self.underlyings)
 
     def answer(self, answers: list[Answer]) -> None:
         """Give whoever still waits for them the answers."""
@@ -69,11 +70,8 @@ class WaitingRoom:
         """Return everything that waits, and empty the room."""
         return self._leave(list(self._jobs))
 
-    def leave_ready(self, memory: Memory) -> list[Job]:
-        """Return the jobs whose indices were published late enough."""
-        if not self._jobs:
-            return []
-        times = dict(zip(memory.underlyings, memory.market.oracle.index_ms.tolist(), strict=True))
+    def leave_ready(self, times: dict[str, int]) -> list[Job]:
+        """Return the jobs whose indices came late enough; `times` are those they count from."""
         return self._leave([job for job in self._jobs if job.is_ready(times)])
 
     def leave_overdue(self) -> list[Job]:

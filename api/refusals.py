@@ -45,6 +45,7 @@ TITLES = {
     Reject.EXPIRED: "The order has expired",
     Reject.NO_FRESH_INDEX: "No index was published in time to fill the order",
     Reject.PAUSED: "The token is paused for opens",
+    Reject.QUEUE_LIMIT: "As many closes as may are waiting for an index",
     Reject.WITHDRAWAL_UNKNOWN: "There is no such withdrawal",
     Reject.WITHDRAWAL_COMPLETED: "The withdrawal was completed before",
 }
@@ -69,6 +70,7 @@ _COUNTS = {
     Reject.PARAMETERS_INVALID,
     Reject.EXPIRED,
     Reject.NO_FRESH_INDEX,
+    Reject.QUEUE_LIMIT,
 }
 """Whose two numbers are times or counts; all others' are amounts or prices."""
 

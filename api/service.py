@@ -18,7 +18,7 @@ from time import perf_counter
 
 from amm.oracle import OracleVerdict
 from api.clock import Clock
-from api.dispatch import Executed, series_of
+from api.dispatch import Executed, own_position
 from api.exchange import (
     BatchLostError,
     Exchange,
@@ -39,6 +39,10 @@ FLUSH_LOOK_MS = 250
 """How often it is looked whether a flush is due."""
 GATHER_MAX = 0.002
 """Seconds an executed command waits at most for others to share its commit."""
+STOP_MAX = 5.0
+"""Seconds the last batch may take at the end."""
+FEED_PAUSE_MAX = 30.0
+"""Seconds at most until a feed that has failed is followed again."""
 CHECK_EVERY = 10.0
 """Seconds between two checks of all invariants."""
 
@@ -80,9 +84,11 @@ class Service:
         self._gathering_until = 0.0
         self._flushes_looked_at = 0
         self._room = WaitingRoom()
+        self._index_times: dict[str, int] = {}
         self._is_scheduled = False
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._feed_task: asyncio.Task[None] | None = None
 
     # -- life
 
@@ -90,7 +96,8 @@ class Service:
         """Begin to follow the feed and to look after what is due."""
         self._check_invariants()
         if self.feed is not None:
-            self._tasks.append(asyncio.create_task(self._follow(self.feed)))
+            self._feed_task = asyncio.create_task(self._follow(self.feed))
+            self._tasks.append(self._feed_task)
         self._tasks.append(asyncio.create_task(self._look_after()))
 
     async def stop(self) -> None:
@@ -103,9 +110,11 @@ class Service:
         stopping = BatchLostError("the exchange is stopping")
         for job in self._room.leave_all():
             job.answer([stopping] * len(job.commands))
-        while self._queue or not self.exchange.is_settled:
-            await self.settled()
-            self._turn()
+        with suppress(TimeoutError, BatchLostError):
+            async with asyncio.timeout(STOP_MAX):
+                while self._queue or not self.exchange.is_settled:
+                    await self.settled()
+                    self._turn()
         self._thread.shutdown()
         try:
             self.exchange.checkpoint()
@@ -114,8 +123,9 @@ class Service:
 
     @property
     def is_ready(self) -> bool:
-        """Whether commands are taken."""
-        return not self._is_stopping
+        """Whether commands are taken, and prices come."""
+        is_fed = self._feed_task is None or not self._feed_task.done()
+        return self.exchange.is_current and is_fed and not self._is_stopping
 
     @property
     def waiting(self) -> int:
@@ -144,14 +154,15 @@ class Service:
         Whatever has been answered before is answered again at once. Exceptions, those of
         `submit`, are returned in place of the answer to their order.
         """
+        sentinel = f"{orders[0][1]} {len(orders)}"
         if self.fill_delay_ms == 0 or self.exchange.recall(orders[0][1]) is not None:
-            return await self._put(Job(list(orders), self._future()))
+            return await self._put(Job(list(orders), self._future(), sentinel))
         fill_after_ms = self.clock.now_ms() + self.fill_delay_ms
         delayed: list[tuple[Command, str]] = [
             (replace(order, fill_after_ms=fill_after_ms), key) for order, key in orders
         ]
         underlyings = frozenset(self._underlying_of(order) for order, _ in orders) - {""}
-        job = Job(delayed, self._future(), underlyings, fill_after_ms)
+        job = Job(delayed, self._future(), sentinel, underlyings, fill_after_ms)
         if not underlyings:
             return await self._put(job)
         if self._is_stopping or self._room.is_full:
@@ -167,9 +178,10 @@ class Service:
         token = memory.tokens.get(order.token)
         if token is None:
             return ""
-        series = series_of(token, memory.slot_of(order.token, order.account), order.position_id)
-        if series == NONE:
+        slot = own_position(token, memory.slot_of(order.token, order.account), order.position_id)
+        if slot == NONE:
             return ""
+        series = int(token.state.positions["series"][slot])
         return memory.underlyings[int(token.state.series["underlying"][series])]
 
     @staticmethod
@@ -193,6 +205,9 @@ class Service:
         """Return the memory once nothing is in it that is not durable.
 
         It stays so until the caller next waits for anything.
+
+        Raises:
+            BatchLostError: The database cannot be read.
         """
         while not self.exchange.is_settled:
             waiting = asyncio.get_running_loop().create_future()
@@ -216,8 +231,8 @@ class Service:
                 self._execute_queue(now_ms)
                 self._flush_due(now_ms)
                 self._readings.take(exchange, now_ms)
-            except QuarantinedError:
-                _log.exception("a kernel failed; the batch is dropped")
+            except Exception:  # noqa: BLE001 - whatever it is, nobody is left without an answer
+                _log.exception("the batch is dropped")
         if not exchange.is_committing and self._is_batch_ready():
             self._begin_commit()
 
@@ -243,7 +258,7 @@ class Service:
         self._gathering_until = 0.0
         try:
             writes = self.exchange.begin_commit()
-        except BatchLostError as error:
+        except Exception as error:  # noqa: BLE001 - the state may be unreadable just now
             self._lose(jobs, error)
             writes = []
         if not writes:
@@ -262,22 +277,27 @@ class Service:
         if error is None:
             self.exchange.end_commit()
         else:
-            lost = BatchLostError("the database did not take the batch")
-            lost.__cause__ = error
             self.exchange.abandon_commit()
             # What was executed after it stands on what is lost.
             jobs += self._executed
             self._executed = []
-            self._lose(jobs, lost)
+            self._lose(jobs, Exception("the database did not take the batch", error))
         self._count(perf_counter() - begun, jobs)
         self._callers = len(jobs) + len(self._executed) + len(self._queue)
         self._finish(jobs)
 
-    def _lose(self, jobs: list[Job], error: BatchLostError) -> None:
+    def _lose(self, jobs: list[Job], error: Exception) -> None:
+        """Tell whose commands were not carried out, and readers of a state that is unreadable."""
         self.counts.lost_batches += 1
         _log.error("a batch of %s was lost", len(jobs), exc_info=error)
+        lost = BatchLostError("the batch was not carried out")
         for job in jobs:
-            job.results = [error] * len(job.commands)
+            job.results = [lost] * len(job.commands)
+        if not self.exchange.is_current:
+            readers, self._readers = self._readers, []
+            for reader in readers:
+                if not reader.done():
+                    reader.set_exception(BatchLostError("the state cannot be read"))
 
     def _finish(self, jobs: list[Job]) -> None:
         """Answer jobs; let readers in where all is durable; go on."""
@@ -297,11 +317,29 @@ class Service:
         while self._queue and not self.exchange.is_batch_full:
             job = self._queue.popleft()
             self._executed.append(job)
+            refusal = self._refusal_of(job)
+            if refusal is not None:
+                job.results = [refusal] * len(job.commands)
+                continue
             for command, key in job.commands:
                 job.results.append(self._execute(command, key, now_ms))
             if any(isinstance(command, Tick) for command, _ in job.commands):
-                ready = self._room.leave_ready(self.exchange.memory)
-                self._queue.extendleft(reversed(ready))
+                self._queue.extendleft(reversed(self._room.leave_ready(self._index_times)))
+
+    def _refusal_of(self, job: Job) -> Exception | None:
+        """Return why nothing of a job may be executed, None where all of it may.
+
+        It is decided here, when the job's turn has come: what was sent before it with the same key
+        may have waited until just now.
+        """
+        exchange, keys = self.exchange, [key for _, key in job.commands]
+        for key in keys:
+            if exchange.is_quarantined(key):
+                return QuarantinedError(key)
+        known = [exchange.knows(key) for key in keys]
+        if (any(known) and not all(known)) or (job.sentinel and exchange.knows(job.sentinel)):
+            return KeyConflictError(keys[0])
+        return None
 
     def _execute(self, command: Command, key: str, now_ms: int) -> Answer:
         """Execute one command; the error in place of a record where it is nothing to execute.
@@ -325,6 +363,9 @@ class Service:
     def _fill_queued(self, underlying: str, outcome: Outcome, now_ms: int) -> None:
         """Carry out the closes that waited for a fresh index, before anything else is done."""
         if outcome.code == 0 and outcome.verdict == OracleVerdict.USED:
+            slot = self.exchange.memory.underlyings.index(underlying)
+            published_ms = int(self.exchange.memory.market.oracle.index_ms[slot])
+            self._index_times[underlying] = min(published_ms, now_ms)
             for close in self.exchange.waiting(underlying):
                 self._execute(close, fill_key(close.order), now_ms)
 
@@ -370,11 +411,19 @@ class Service:
         return job.answers
 
     async def _follow(self, feed: Feed) -> None:
-        try:
-            async for seen in feed.observations(self.clock):
-                await self.observe(seen)
-        except Exception:  # noqa: BLE001 - whatever it is, the exchange goes on without prices
-            _log.exception("the feed %s has failed; its prices become stale", feed.name)
+        """Hand in what a feed observes, to its end; one that fails is asked again after a pause."""
+        pause = 1.0
+        while True:
+            try:
+                async for seen in feed.observations(self.clock):
+                    await self.observe(seen)
+                    pause = 1.0
+            except Exception:  # noqa: BLE001 - without prices the exchange goes on, and says so
+                _log.exception("the feed %s has failed", feed.name)
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2.0 * pause, FEED_PAUSE_MAX)
 
     async def _look_after(self) -> None:
         """Let nothing wait for a caller: overdue orders, flushes, invariants."""

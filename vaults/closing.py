@@ -172,7 +172,7 @@ def check_sale(
     if held - notional < rules.parameters[0].notional_min:
         notional = held
     underlying = state.series[state.positions[slot].series].underlying
-    return Sale(check_fresh(market, underlying, fill_after_ms, now_ms), slot, notional)
+    return Sale(check_fresh(state, market, underlying, fill_after_ms, now_ms), slot, notional)
 
 
 @kernel

@@ -97,7 +97,7 @@ class Close:
 
     Where its index is not fresh, or older than `fill_after_ms`, it is queued and carried out at
     the first that is, in order of arrival: by the same command with `order`, the queued one's
-    number.
+    number. With `is_whole` it sells all that is held by then, whatever `notional` it began with.
     """
 
     token: str
@@ -110,6 +110,7 @@ class Close:
     expires_ms: int = 0
     fill_after_ms: int = 0
     order: int = 0
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ _BALANCE = Reject.BALANCE.value
 
 @kernel
 def check_order(
+    state: State,
     rules: Rules,
     market: Market,
     underlying: int,
@@ -60,7 +61,7 @@ def check_order(
         return Refusal(_AMOUNT_NOT_POSITIVE, 1, notional)
     if notional > AMOUNT_MAX // 2:
         return Refusal(_AMOUNT_TOO_LARGE, AMOUNT_MAX // 2, notional)
-    stale = check_fresh(market, underlying, fill_after_ms, now_ms)
+    stale = check_fresh(state, market, underlying, fill_after_ms, now_ms)
     if stale.code != _NONE:
         return stale
     step = rules.terms[underlying].strike_step_e8

@@ -49,6 +49,7 @@ _CLOCK = Move.CLOCK.value
 _ACCRUE = Move.ACCRUE.value
 _SERIES = Move.SERIES.value
 _POSITION = Move.POSITION.value
+_FUNDING = Move.FUNDING.value
 _RESIZE = Move.RESIZE.value
 _SPREAD = Move.SPREAD.value
 _COUNT = Move.COUNT.value
@@ -228,6 +229,8 @@ def _open_checked(
     if position == NONE:
         post(state, _POSITION, account, slot, self_funding, 0, 0)
         position = int(state.accounts[account].first_position)
+    elif state.positions[position].self_funding != self_funding:
+        post(state, _FUNDING, position, self_funding, 0, 0, 0)
     post(state, _RESIZE, position, notional, opening.impact, 0, 0)
     value_book(state, rules, market)
     post(state, _SPREAD, opening.spread, now_ms, 0, 0, 0)
@@ -267,13 +270,15 @@ def quote_opening(
     """Return what buying notional of a series would cost and do now; `account` may be NONE."""
     pool = state.pool[0]
     used = utilisation(pool.locked, backing(rules, pool.main, pool.insurance))
-    refusal = check_order(rules, market, underlying, strike_e8, notional, 0, now_ms)
+    refusal = check_order(state, rules, market, underlying, strike_e8, notional, 0, now_ms)
     if refusal.code != _NONE:
         return QuotedOpening(refusal, OpenQuote(0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.0, 0.0, used, used)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)
     refusal = check_limits(state, rules, account, opening, notional)
     if refusal.code == _NONE:
         refusal = check_backing(state, rules, market, underlying, opening, notional, now_ms)
+    if refusal.code == _NONE and account != NONE:
+        refusal = check_balance(state, rules, account, opening, notional, 0, now_ms)
     backed = backing(rules, int(pool.main) + opening.total - opening.fee, pool.insurance)
     return QuotedOpening(
         refusal,
@@ -307,7 +312,9 @@ def open_position(
     """
     if account == NONE and 0 <= underlying < UNDERLYINGS:
         return refused(_ACCOUNT_UNKNOWN, 0, 0)
-    refusal = check_order(rules, market, underlying, strike_e8, notional, fill_after_ms, now_ms)
+    refusal = check_order(
+        state, rules, market, underlying, strike_e8, notional, fill_after_ms, now_ms
+    )
     if refusal.code != _NONE:
         return Fill(refusal, 0, 0, 0, 0, 0)
     opening = price_opening(state, rules, market, underlying, is_call, strike_e8, notional, now_ms)

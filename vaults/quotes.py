@@ -101,7 +101,7 @@ def largest_opening(
     NONE. A unit costs no less in a larger order, so if the largest is too cheap, all are.
     """
     least = int(rules.parameters[0].notional_min)
-    if check_order(rules, market, underlying, strike_e8, least, 0, now_ms).code != _NONE:
+    if check_order(state, rules, market, underlying, strike_e8, least, 0, now_ms).code != _NONE:
         return 0
     priced = price_series(state, rules, market, underlying, is_call, strike_e8, now_ms)
     largest = _largest_bearable(state, rules, market, account, underlying, priced, now_ms)

@@ -48,6 +48,7 @@ class Reject(IntEnum):
     SHARES_EXCEED_HOLDING = 33
     CUTOFF_PASSED = 34
     REQUEST_BINDING = 35
+    QUEUE_LIMIT = 36
 
 
 class Refusal(NamedTuple):

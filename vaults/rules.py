@@ -16,7 +16,7 @@ from amm.units import ONE, PPM, YEAR_MS
 from vaults.market import Market, is_shape_due
 from vaults.params import Parameters, Terms, validate_parameters, validate_terms, validate_together
 from vaults.rejects import Refusal, Reject, accepted
-from vaults.state import Records, record, record_type
+from vaults.state import Records, State, record, record_type
 
 E9 = 1e9
 _MARK_STALE = Reject.MARK_STALE.value
@@ -109,16 +109,21 @@ def mark_is_fresh(market: Market, underlying: int, now_ms: int) -> bool:
 
 
 @kernel
-def check_fresh(market: Market, underlying: int, fill_after_ms: int, now_ms: int) -> Refusal:
+def check_fresh(
+    state: State, market: Market, underlying: int, fill_after_ms: int, now_ms: int
+) -> Refusal:
     """Check that an underlying can be traded now, on an index of `fill_after_ms` or later.
 
-    Who sees the market before the index does gains nothing where that is later than the order.
+    Who sees the market before the index does gains nothing where that is later than the order. A
+    source whose clock is ahead dates its prices later than they came: then the tick's time counts.
     """
     index_ms = int(market.oracle[underlying].index_ms)
-    if not mark_is_fresh(market, underlying, now_ms):
+    since_ms = min(index_ms, int(state.books[underlying].tick_ms))
+    is_usable = mark_is_fresh(market, underlying, now_ms)
+    if fill_after_ms > 0 and (since_ms < fill_after_ms or not is_usable):
+        return Refusal(_NO_FRESH_INDEX, fill_after_ms, since_ms)
+    if not is_usable:
         return Refusal(_MARK_STALE, index_ms, now_ms)
-    if index_ms < fill_after_ms:
-        return Refusal(_NO_FRESH_INDEX, fill_after_ms, index_ms)
     return accepted()
 
 

@@ -48,7 +48,7 @@ class QuotedOpening(NamedTuple):
     """What an opening would cost now and do; amounts in tokens, nothing has changed.
 
     Attributes:
-        refusal: What speaks against it, but for a price limit and an account's balance.
+        refusal: What speaks against it, but for a price limit; with an account, its balance too.
         quote: The ask, every component of it.
         premium_per_day: What it would stream at the present mark, rent included.
         days_covered: How long the account's balance after paying lasts for all its premium; 0

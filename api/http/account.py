@@ -67,7 +67,9 @@ def get_ledger(
     tags=["account"],
     security=SIGNED,
 )
-def get_deposits(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Deposit]:
+def get_deposits(
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
+) -> Page[Deposit]:
     """List the account's confirmed external deposits, newest first."""
     store = service_of(request).exchange.store
 
@@ -75,7 +77,7 @@ def get_deposits(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> 
         is_done = isinstance(each.command, Credit) and each.outcome.code == 0
         return [accounts.deposit(each.sequence, each.command)] if is_done else []
 
-    return pages_of(store, f"account/{account_of(request)}", items, cursor, limit)
+    return pages_of(store, f"account/{account_of(request, account)}", items, cursor, limit)
 
 
 @post("/withdrawals", responses=_WRITE, opt={"roles": OWNERS}, tags=["account"], security=SIGNED)
@@ -92,10 +94,10 @@ async def post_withdrawal(
 
 @get("/withdrawals", responses=READ, opt={"roles": READERS}, tags=["account"], security=SIGNED)
 async def get_withdrawals(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Withdrawal]:
     """List the account's withdrawals, newest first."""
-    memory, name = await settled(request), account_of(request)
+    memory, name = await settled(request), account_of(request, account)
     numbers = (n for n, each in enumerate(memory.withdrawals, 1) if each.account == name)
     page = page_of(numbers, int, int, cursor, limit, backwards=True)
     return Page(items=[accounts.withdrawal(memory, n) for n in page.items], next=page.next)

@@ -93,10 +93,15 @@ class Gate(ASGIMiddleware):
 
         opt = scope["route_handler"].opt
         try:
-            body = await self._read(receive)
+            body = await self._read(scope, receive)
             _check_type(scope, body)
-            principal = self._authenticate(cast("HTTPScope", scope), body)
-            self._admit(scope, principal, opt.get("weight", 1), extra)
+            weight = opt.get("weight", 1)
+            try:
+                principal = self._authenticate(cast("HTTPScope", scope), body)
+            except ProblemError:
+                self._admit(scope, None, weight, extra)  # guessing is not free
+                raise
+            self._admit(scope, principal, weight, extra)
             if roles := opt.get("roles"):
                 _permit(principal, roles)
         except ProblemError as error:
@@ -111,12 +116,17 @@ class Gate(ASGIMiddleware):
         ScopeState.from_scope(scope).body = body
         await next_app(scope, receive, send_with_headers)
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body.
 
         Raises:
             ProblemError: Where it is longer than this exchange takes.
         """
+        detail = f"A body has at most {self._body_max} bytes."
+        too_large = ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self._body_max:
+                raise too_large
         parts: list[bytes] = []
         size = 0
         while True:
@@ -126,8 +136,7 @@ class Gate(ASGIMiddleware):
             part = message.get("body", b"")
             size += len(part)
             if size > self._body_max:
-                detail = f"A body has at most {self._body_max} bytes."
-                raise ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
+                raise too_large
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)

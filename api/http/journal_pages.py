@@ -9,6 +9,8 @@ from api.store import Store
 from api.wire import Page
 
 Item = TypeVar("Item")
+CHUNK = 500
+"""Records read at a time."""
 SCANNED_MAX = 5_000
 """Records looked at for one page; a page may be short for that, and yet not the last."""
 
@@ -28,7 +30,7 @@ def pages_of(
     found: list[Item] = []
     scanned = 0
     while scanned < SCANNED_MAX:
-        entries = read_entries(store, topic, before, limit)
+        entries = read_entries(store, topic, before, CHUNK)
         for each in entries:
             items = items_of(each)[given:]
             room = limit - len(found)
@@ -38,6 +40,6 @@ def pages_of(
             found += items
             before, given = each.sequence, 0
         scanned += len(entries)
-        if len(entries) < limit:
+        if len(entries) < CHUNK:
             return Page(items=found)
     return Page(items=found, next=encode_cursor((before, 0)))

@@ -10,6 +10,7 @@ from api.dispatch import Executed
 from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.history import Entry, entry, read_entries
 from api.http.context import (
+    AccountQuery,
     Asking,
     Cursor,
     IdempotencyKey,
@@ -133,20 +134,6 @@ async def trade(request: Asking, command: Open | Close, key: str) -> Response[Or
     return _respond(request, answer)
 
 
-def _batch_keys(request: Asking, key: str, count: int) -> list[str]:
-    """Return a key for each order of a batch.
-
-    Raises:
-        KeyConflictError: The key was used for a batch of another length, or for one order.
-    """
-    keys = [key, *(f"{key} {place}" for place in range(1, count + 1))]
-    exchange = service_of(request).exchange
-    known = [exchange.recall(each) is not None for each in keys]
-    if any(known) and known != [True] * count + [False]:
-        raise KeyConflictError(key)
-    return keys[:count]
-
-
 @post(
     "/orders/batch",
     status_code=200,
@@ -159,7 +146,7 @@ async def post_batch(
 ) -> Batch:
     """Trade up to 100 orders, one after another; each has its own result."""
     key = journal_key(request, idempotency_key)
-    keys = _batch_keys(request, key, len(data.orders))
+    keys = [key, *(f"{key} {place}" for place in range(1, len(data.orders)))]
     asked = [
         (_in_batch(request, each, own, place), own)
         for place, (each, own) in enumerate(zip(data.orders, keys, strict=True))
@@ -211,7 +198,9 @@ def _result(request: Asking, answer: Answer) -> BatchResult:
     sync_to_thread=True,
     **TRADE_SIGNED,
 )
-def get_orders(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Order]:
+def get_orders(
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
+) -> Page[Order]:
     """List the account's orders, newest first, refused ones too."""
     memory, store = memory_of(request), service_of(request).exchange.store
 
@@ -220,7 +209,7 @@ def get_orders(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Pa
             return []
         return [orders.order_now(memory, each, _fill_of(request, each))]
 
-    topic = f"account/{account_of(request)}"
+    topic = f"account/{account_of(request, account)}"
     return pages_of(store, topic, items, cursor, limit)
 
 
@@ -262,7 +251,9 @@ def get_order(request: Asking, order_id: IdPath) -> Order:
     sync_to_thread=True,
     **TRADE_SIGNED,
 )
-def get_own_trades(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Trade]:
+def get_own_trades(
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
+) -> Page[Trade]:
     """List the account's trades, newest first."""
     memory, store = memory_of(request), service_of(request).exchange.store
 
@@ -271,7 +262,7 @@ def get_own_trades(request: Asking, limit: Limit = 100, cursor: Cursor = None) -
         is_filled = each.outcome.code == 0 and not each.outcome.queued
         return [orders.trade(memory, each)] if is_order and is_filled else []
 
-    return pages_of(store, f"account/{account_of(request)}", items, cursor, limit)
+    return pages_of(store, f"account/{account_of(request, account)}", items, cursor, limit)
 
 
 ROUTES = [post_order, post_batch, get_orders, get_order, get_own_trades]

@@ -5,6 +5,7 @@ from litestar.params import JSONBody
 
 from api.history import Entry, ledger_lines
 from api.http.context import (
+    AccountQuery,
     Asking,
     Cursor,
     IdempotencyKey,
@@ -45,11 +46,11 @@ def _place(each: Position) -> tuple[str, int]:
 
 @get("/positions", responses=READ, opt={"roles": READERS}, **TRADE_SIGNED)
 async def get_positions(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Position]:
     """List the account's positions, oldest first within a token."""
     memory, now_ms = await settled(request), service_of(request).clock.now_ms()
-    held = accounts.positions(memory, account_of(request), now_ms)
+    held = accounts.positions(memory, account_of(request, account), now_ms)
     return page_of(held, _place, tuple[str, int], cursor, limit)
 
 
@@ -108,6 +109,7 @@ async def post_close(
         amount(data.limit_total, "limit_total"),
         data.client_id or "",
         data.expires_at or 0,
+        is_whole=data.notional is None,
     )
     return await trade(request, command, key)
 
@@ -140,11 +142,11 @@ async def patch_position(
     **TRADE_SIGNED,
 )
 def get_premium_payments(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PremiumPayment]:
     """List the premium the account has paid, newest first."""
     memory, store = memory_of(request), service_of(request).exchange.store
-    account = account_of(request)
+    account = account_of(request, account)
 
     def items(each: Entry) -> list[PremiumPayment]:
         lines = ledger_lines(each, account, memory.slot_of)

@@ -147,7 +147,8 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer that something is wrong here; the log says what."""
-    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    request_id = request.scope["state"].get("request_id", "")
+    _log.error("%s %s %s", request_id, request.method, request.url.path, exc_info=error)
     return _respond(request, ProblemError("INTERNAL", "The fault was logged."))
 
 

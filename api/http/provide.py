@@ -90,10 +90,10 @@ def _number(each: PoolRequest) -> tuple[int, str]:
 
 @get("/requests", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
 async def get_requests(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
+    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PoolRequest]:
     """List the account's requests, newest first."""
-    held = pools.requests_of(await settled(request), account_of(request), only_open=False)
+    held = pools.requests_of(await settled(request), account_of(request, account), only_open=False)
     return page_of(held, _number, tuple[int, str], cursor, limit, backwards=True)
 
 

@@ -49,8 +49,8 @@ from api.wire import (
 from api.wire import Token as TokenGiven
 from vaults.state import NONE
 
-PUBLIC = documented(400, 401, 413, 429)
-FOUND = documented(400, 401, 404, 413, 429)
+PUBLIC = documented(400, 401, 413, 429, 503)
+FOUND = documented(400, 401, 404, 413, 429, 503)
 
 TokenQuery = Annotated[str | None, QueryParameter(description="Of one token only.")]
 UnderlyingQuery = Annotated[str | None, QueryParameter(description="Of one underlying only.")]

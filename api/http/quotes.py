@@ -24,7 +24,7 @@ from vaults.state import NONE
 @post(
     "/quotes",
     status_code=200,
-    responses=documented(400, 401, 403, 404, 413, 422, 429),
+    responses=documented(400, 401, 403, 404, 413, 422, 429, 503),
     tags=["quote"],
     opt={"weight": 2, "changes": False},
 )

@@ -11,8 +11,8 @@ READERS = frozenset({"read", "trade", "provide", "risk", "operator"})
 TRADERS = frozenset({"trade"})
 PROVIDERS = frozenset({"provide"})
 OPERATORS = frozenset({"operator"})
-READ = documented(400, 401, 403, 413, 429)
-READ_ONE = documented(400, 401, 403, 404, 413, 429)
+READ = documented(400, 401, 403, 413, 429, 503)
+READ_ONE = documented(400, 401, 403, 404, 413, 429, 503)
 WRITE = documented(400, 401, 403, 404, 409, 413, 422, 429, 503)
 
 SIGNED: list[dict[str, list[str]]] = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from amm.units import AMOUNT_MAX, DAY_MS, units_down
-from api.dispatch import Executed
+from api.dispatch import Executed, own_position
 from api.history import LedgerLine
 from api.instruments import Series, position_name
 from api.memory import Memory, Token
@@ -20,7 +20,6 @@ from api.wire import (
 from api.wire import LedgerLine as LineGiven
 from vaults.account import spendable
 from vaults.capacity import lock_of
-from vaults.closing import find_own_position
 from vaults.commands import Command, Credit, Withdraw
 from vaults.moves import Bucket, RequestKind, RequestStatus
 from vaults.opening import find_position as find_in_series
@@ -42,8 +41,7 @@ def find_position(memory: Memory, account: str, token: str, position_id: int) ->
     """Return the row of an account's position, NONE where it has no such one."""
     if token not in memory.tokens:
         return NONE
-    state, account_slot = memory.tokens[token].state, memory.slot_of(token, account)
-    return int(find_own_position(state, account_slot, position_id)) if account_slot >= 0 else NONE
+    return own_position(memory.tokens[token], memory.slot_of(token, account), position_id)
 
 
 def position_in(memory: Memory, account: str, series: Series) -> int:
