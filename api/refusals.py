@@ -12,7 +12,7 @@ _CONFLICTS = {
 }
 _MISSING = {Reject.POSITION_UNKNOWN, Reject.REQUEST_UNKNOWN, Reject.WITHDRAWAL_UNKNOWN}
 TITLES = {
-    Reject.DUPLICATE_REFERENCE: "The reference was used before",
+    Reject.DUPLICATE_REFERENCE: "It was done before, or its reference was used",
     Reject.TOKEN_UNKNOWN: "The token is not listed",
     Reject.UNDERLYING_UNKNOWN: "There is no such underlying",
     Reject.SERIES_UNKNOWN: "There is no such series",
@@ -45,7 +45,7 @@ TITLES = {
     Reject.EXPIRED: "The order has expired",
     Reject.NO_FRESH_INDEX: "No index was published in time to fill the order",
     Reject.PAUSED: "The token is paused for opens",
-    Reject.QUEUE_LIMIT: "As many closes as may are waiting for an index",
+    Reject.QUEUE_LIMIT: "The account has as many closes waiting for an index as it may",
     Reject.WITHDRAWAL_UNKNOWN: "There is no such withdrawal",
     Reject.WITHDRAWAL_COMPLETED: "The withdrawal was completed before",
 }

@@ -167,7 +167,7 @@ PARAMETER_RANGES: Mapping[str, Range] = {
     "free_locked_ppm": _RATIO,
     "free_stress": Range(0.0, 10.0),
     # Up to a century: a pool that is not flushed.
-    "flush_period_ms": Range(HOUR_MS, 100 * YEAR_MS),
+    "flush_period_ms": Range(SECOND_MS, 100 * YEAR_MS),
     "flush_offset_ms": Range(0, 7 * DAY_MS),
     "cutoff_ms": Range(0, 7 * DAY_MS),
     "postpone_ms": Range(MINUTE_MS, DAY_MS),

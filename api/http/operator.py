@@ -6,6 +6,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 
 from amm.oracle import OracleVerdict
+from amm.units import ONE
 from api.dispatch import Executed
 from api.http.context import (
     Asking,
@@ -54,7 +55,7 @@ from vaults.commands import (
     StartUnderlying,
     Tick,
 )
-from vaults.params import ParameterError, Parameters
+from vaults.params import VOL_MAX, ParameterError, Parameters
 from vaults.rules import make_rules
 
 _OPERATOR: dict[str, Any] = {
@@ -169,7 +170,10 @@ async def post_underlying(
 ) -> Accepted:
     """Say how volatile an underlying has been, before its first price: once."""
     now_ms = service_of(request).clock.now_ms()
-    variance_e12 = amount(data.vol, "vol") ** 2 // 10**4
+    vol = amount(data.vol, "vol")
+    if vol > VOL_MAX * ONE:
+        raise ProblemError("MALFORMED", f"A vol is at most {VOL_MAX:g}.", field="vol")
+    variance_e12 = vol**2 // 10**4
     command = StartUnderlying(data.symbol, now_ms, variance_e12, variance_e12, variance_e12)
     return _accepted(await carry_out(request, command, idempotency_key))
 

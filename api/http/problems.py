@@ -91,7 +91,7 @@ def refusal(outcome: Outcome, order_id: int = 0) -> ProblemError:
     reject = Reject(outcome.code)
     more = {"order_id": str(order_id)} if order_id else {}
     title = CODES[reject.name].title
-    if outcome.limit == 0 and outcome.actual == 0:
+    if status_of(reject) == 404 or outcome.limit == outcome.actual == 0:
         return ProblemError(reject.name, f"{title}.", **more)
     limit, actual = deciding_numbers(outcome)
     detail = f"{title}: {actual}, where the limit is {limit}."

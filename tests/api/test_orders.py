@@ -492,3 +492,37 @@ def test_a_booking_changed_by_hand_is_found(
         connection.exec_driver_sql(change)
     assert exchange.store.path == database
     assert check_database(exchange.store).faults == [fault]
+
+
+def test_one_account_cannot_fill_the_queue(exchange: Exchange, position: int) -> None:
+    """A hundred of its closes may wait, of however little each."""
+    for number in range(100):
+        assert exchange.execute(sale(position, 1), f"wait-{number}").outcome.queued
+    refused = exchange.execute(sale(position, 1), "one more").outcome
+    assert (refused.code, refused.limit, refused.actual) == (Reject.QUEUE_LIMIT, 100, 101)
+    tick(exchange, STALE + 1_000)
+    assert len(fill_waiting(exchange)) == 100
+    assert_sound(exchange)
+
+
+def test_a_position_pays_as_its_last_order_said(exchange: Exchange, position: int) -> None:
+    """So that who buys more without a day of premium has a position that needs none."""
+    row = exchange.memory.tokens[TOKEN].state.positions[0]
+    assert row.self_funding == 0
+    more = exchange.execute(opening(notional=ONE // 50, self_funding=True), "more").outcome
+    assert more.row == position
+    assert exchange.memory.tokens[TOKEN].state.positions[0].self_funding == 1
+    assert exchange.execute(opening(notional=ONE // 50), "still more").outcome.code == 0
+    assert exchange.memory.tokens[TOKEN].state.positions[0].self_funding == 0
+    assert_sound(exchange)
+
+
+def test_a_quote_for_an_account_counts_its_balance(exchange: Exchange) -> None:
+    """It says what the order would be refused for."""
+    exchange.execute(Credit(TOKEN, "poor", 1_000, NOW), "credit")
+    asked = opening(account="poor")
+    refusal = exchange.quote(asked).refusal
+    done = exchange.execute(asked, "order").outcome
+    assert (refusal.code, refusal.limit, refusal.actual) == (done.code, done.limit, done.actual)
+    assert done.code == Reject.BALANCE
+    assert exchange.quote(opening()).refusal.code == 0

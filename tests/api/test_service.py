@@ -256,3 +256,133 @@ def test_a_close_of_what_is_bought_by_the_same_tick_waits_for_the_next(exchange:
         assert queued.outcome.amount == 0
 
     lived(service_of(exchange, fill_delay_ms=100), story)
+
+
+def test_a_key_that_waits_is_not_free(exchange: Exchange) -> None:
+    """A longer batch, or one after a single order, under the same key does nothing at all."""
+
+    async def story(service: Service) -> None:
+        def batch(key: str, count: int) -> asyncio.Future[Any]:
+            keys = [key, *(f"{key} {place}" for place in range(1, count))]
+            return asyncio.ensure_future(service.order([(buy(), each) for each in keys]))
+
+        sent = [batch(key, count) for key, count in (("a", 2), ("a", 3), ("b", 1), ("b", 2))]
+        await asyncio.sleep(0.12)
+        before = exchange.journal_length
+        await observed(service)
+        pair, longer, single, second = await asyncio.gather(*sent)
+        assert [type(each) for each in pair + single] == [Executed] * 3
+        assert [type(each) for each in longer + second] == [KeyConflictError] * 5
+        assert exchange.journal_length == before + 1 + 3
+        shorter = batch("a", 1)
+        assert [type(each) for each in await shorter] == [KeyConflictError]
+        again = await batch("a", 2)
+        assert [each.record.sequence for each in again] == [each.record.sequence for each in pair]
+
+    lived(service_of(exchange, fill_delay_ms=100), story)
+
+
+def test_a_batch_with_an_order_that_makes_a_kernel_fail_does_nothing(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the first time, when it is not yet known, and not when it is sent again."""
+
+    def fails(memory: Any, command: Command, sequence: int) -> Any:
+        if isinstance(command, Open) and command.limit_total == 13:
+            raise ZeroDivisionError
+        return execute(memory, command, sequence)
+
+    monkeypatch.setattr(writer, "execute", fails)
+
+    async def story(service: Service) -> None:
+        orders = [(buy(), "k"), (buy(13), "k 1"), (buy(), "k 2")]
+        for kind in (BatchLostError, QuarantinedError, QuarantinedError):
+            answers = await service.order(list(orders))
+            assert [type(each) for each in answers] == [kind] * 3
+            await service.settled()
+            assert exchange.recall("k") is None
+
+    lived(service_of(exchange), story)
+
+
+class Feed:
+    """A feed that fails once, and is there when it is asked again."""
+
+    name = "frail"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def observations(self, clock: Clock) -> Any:
+        """Fail the first time; then observe BTC."""
+        self.asked += 1
+        if self.asked == 1:
+            raise ConnectionError("gone")
+        while True:
+            yield [Observation("BTC", 100_000 * ONE, ONE, clock.now_ms(), 500_000_000)]
+            await asyncio.sleep(0.05)
+
+
+def test_an_outage_of_the_database_ends_when_it_ends(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody hangs meanwhile, neither callers nor readers nor the feed; then all goes on."""
+
+    def broken(*_: object) -> Any:
+        raise OSError("input/output error")
+
+    async def story(service: Service) -> None:
+        await service.submit(credit(0), "k/0")
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange.store, "stage", broken)
+            patch.setattr(writer, "load_rows", broken)
+            for number in range(1, 4):
+                lost = await outcomes([service.submit(credit(number), f"k/{number}")])
+                assert isinstance(lost[0], BatchLostError)
+                assert not service.is_ready
+            with pytest.raises(BatchLostError):
+                await service.settled()
+        again = await outcomes([service.submit(credit(n), f"k/{n}") for n in range(4)])
+        assert all(isinstance(each, Executed) for each in again)
+        assert service.is_ready
+        before = exchange.journal_length
+        await asyncio.sleep(1.3)
+        assert exchange.journal_length > before
+
+    service = Service(exchange, Clock(start_ms=START_MS + MINUTE_MS + 1_000), Feed(), 0)
+    lived(service, story)
+    assert [balance(exchange, f"account-{n}") for n in range(4)] == [ONE] * 4
+
+
+def test_a_price_from_the_future_counts_from_when_it_came(exchange: Exchange) -> None:
+    """A source whose clock is ahead does not fill orders that came after its price."""
+
+    async def story(service: Service) -> None:
+        await observed(service, late_ms=-1_500)
+        order = asyncio.ensure_future(service.order([(buy(), "k")]))
+        await asyncio.sleep(0.15)
+        other = Observation("ETH", 4_000 * ONE, ONE, service.clock.now_ms(), 650_000_000)
+        await service.observe([other])
+        assert service.waiting == 1
+        await asyncio.sleep(0.05)
+        await observed(service, 100_200, late_ms=-1_700)
+        (answer,) = await order
+        assert isinstance(answer, Executed)
+        assert answer.outcome.index_e8 == 100_200 * ONE
+
+    lived(service_of(exchange, fill_delay_ms=100), story)
+
+
+def test_the_whole_of_a_position_is_what_is_held_by_then(exchange: Exchange) -> None:
+    """Not what was held when the order came in."""
+
+    async def story(service: Service) -> None:
+        await service.order([(buy(), "first")])
+        held = exchange.memory.tokens[TOKEN].state.positions[0]
+        whole = Close(TOKEN, "buyer", 1, int(held.notional), START_MS, is_whole=True)
+        await service.order([(buy(), "second")])
+        (sold,) = await service.order([(whole, "all")])
+        assert isinstance(sold, Executed)
+        assert sold.outcome.notional == 2 * LOT
+
+    lived(service_of(exchange), story)
