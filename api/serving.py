@@ -39,6 +39,8 @@ SYMBOLS = tuple(start.symbol for start in STARTS)
 STOP_S = 10
 """How long requests that are being answered may take at the end."""
 KEEP_ALIVE_S = 75
+GC_ALLOCATIONS = 50_000
+"""A request leaves little that refers to itself: to look for it every 700 objects costs more."""
 SWITCH_S = 2e-4
 """How long the thread that has written a batch may wait for the interpreter's lock to say so."""
 QUIET_S = 5.0
@@ -188,6 +190,7 @@ class _Server(uvicorn.Server):
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         sys.setswitchinterval(SWITCH_S)
         self._ready()
 

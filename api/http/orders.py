@@ -9,6 +9,7 @@ from litestar.params import JSONBody
 from api.dispatch import Executed
 from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.history import Entry, entry, read_entries
+from api.http.answers import JsonAnswer
 from api.http.context import (
     AccountQuery,
     Asking,
@@ -102,7 +103,7 @@ def _respond(request: Asking, executed: Executed) -> Response[Order]:
     if outcome.code:
         raise refusal(outcome, number)
     done = orders.order(memory_of(request), number, executed.command, outcome)
-    return Response(done, status_code=202 if outcome.queued else 201)
+    return JsonAnswer(done, 202 if outcome.queued else 201)
 
 
 QUEUED = {202: ResponseSpec(Order, description="A close on a stale mark: queued")}
