@@ -22,15 +22,14 @@ from amm.surface import SurfaceError
 from amm.units import YEAR_MS
 from api.journal import Record
 from api.memory import Memory, Token, Waiting, published_shape
-from vaults import account, closing, commands, flush, funding, opening, provide, quotes, tick
+from vaults import account, closing, commands, flush, funding, opening, provide, tick
 from vaults.commands import CALL, PUT, Command, Outcome
 from vaults.market import set_oracle, shape_fault
 from vaults.params import ParameterError
 from vaults.rejects import Refusal, Reject
 from vaults.rules import check_fresh
 from vaults.state import NONE
-from vaults.ticker import Ticker, ticker
-from vaults.trade import Fill, QuotedClosing, QuotedOpening
+from vaults.trade import Fill
 
 COUNT_MAX = 2**62
 """Beyond any number a command can mean, and safe in 64 bits."""
@@ -192,77 +191,6 @@ def _open(memory: Memory, command: commands.Open) -> Done:
         command.now_ms,
     )
     return Done(_filled(fill), _moves_of(command.token, token), ())
-
-
-def quote(memory: Memory, order: commands.Open) -> QuotedOpening:
-    """Return what an order would cost and do now; it is not executed, and nothing changes.
-
-    Raises:
-        KeyError: For a token that is not listed.
-        ValueError: For an underlying that is not.
-    """
-    token = memory.make_room(order.token)
-    return opening.quote_opening(
-        token.state,
-        token.rules,
-        memory.market,
-        memory.slot_of(order.token, order.account),
-        memory.underlyings.index(order.underlying),
-        order.kind == CALL,
-        order.strike_e8,
-        order.notional,
-        order.now_ms,
-    )
-
-
-def quote_close(
-    memory: Memory, token: str, account: str, position_id: int, notional: int, now_ms: int
-) -> QuotedClosing:
-    """Return what selling notional of an own position would pay now; nothing changes.
-
-    Raises:
-        KeyError: For a token that is not listed.
-    """
-    held = memory.make_room(token)
-    slot = memory.slot_of(token, account)
-    return quotes.quote_closing(
-        held.state, held.rules, memory.market, slot, position_id, notional, now_ms
-    )
-
-
-def largest(memory: Memory, order: commands.Open) -> int:
-    """Return the largest notional an order for this series could have now, in base units.
-
-    Raises:
-        KeyError: For a token that is not listed.
-        ValueError: For an underlying that is not.
-    """
-    token = memory.make_room(order.token)
-    return quotes.largest_opening(
-        token.state,
-        token.rules,
-        memory.market,
-        memory.slot_of(order.token, order.account),
-        memory.underlyings.index(order.underlying),
-        order.kind == CALL,
-        order.strike_e8,
-        order.now_ms,
-    )
-
-
-def ticker_of(memory: Memory, token: str, underlying: str, kind: str, strike_e8: int) -> Ticker:
-    """Return a series, whether it was ever traded or not, at the mark.
-
-    Raises:
-        KeyError: For a token that is not listed.
-        ValueError: For an underlying that is not, a kind that is none, a strike that is not
-            positive; and where the underlying has no index yet.
-    """
-    slot = memory.underlyings.index(underlying)
-    if kind not in (CALL, PUT) or strike_e8 <= 0 or memory.market.oracle[slot].index_e8 <= 0:
-        raise ValueError(f"no mark of {underlying} {kind} {strike_e8}")
-    held = memory.make_room(token)
-    return ticker(held.state, held.rules, memory.market, slot, kind == CALL, strike_e8)
 
 
 def _close(memory: Memory, command: commands.Close) -> Done:

@@ -14,8 +14,9 @@ from sqlalchemy import Table
 
 from api import journal, rows
 from api.checkpoint import Checkpoint
-from api.dispatch import Executed, execute, is_countable, is_fillable, quote
+from api.dispatch import Executed, execute, is_countable, is_fillable
 from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
+from api.quoting import quote
 from api.recovery import catch_up, checkpoint_of, load_rows
 from api.store import Store, Writes, append, upsert
 from api.tables import ENTRIES, JOURNAL, SETTINGS

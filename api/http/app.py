@@ -8,7 +8,18 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
-from api.http import account, documents, operator, ops, orders, positions, provide, public, quotes
+from api.http import (
+    account,
+    documents,
+    operator,
+    ops,
+    orders,
+    pools,
+    positions,
+    provide,
+    public,
+    quotes,
+)
 from api.http.bodies import BodyRequest
 from api.http.buckets import Buckets
 from api.http.gate import Gate
@@ -20,6 +31,7 @@ from api.settings import Settings
 
 ROUTES = [
     *public.ROUTES,
+    *pools.ROUTES,
     *quotes.ROUTES,
     *orders.ROUTES,
     *positions.ROUTES,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from amm.units import DAY_MS, YEAR_MS
-from api.dispatch import ticker_of
 from api.instruments import Series
 from api.memory import Memory, Token
+from api.quoting import ticker_of
 from api.views.numbers import fixed, rounded
 from api.wire import Index, Instrument, InstrumentDetail, MarkPoint, SeriesTerms, Ticker
 from api.wire import Token as TokenGiven

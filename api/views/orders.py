@@ -1,7 +1,7 @@
 """Orders, trades and quotes."""
 
 from amm.units import DAY_MS, ONE, units_up
-from api import dispatch
+from api import quoting
 from api.history import Entry
 from api.instruments import Series, position_name
 from api.memory import Memory
@@ -115,11 +115,11 @@ def _break_even(series: Series, notional: int, total: int) -> str:
 
 def quote_open(memory: Memory, series: Series, asked: Open, *, has_account: bool) -> Quote:
     """Return what an opening would cost now; of a listed token and an underlying with an index."""
-    quoted = dispatch.quote(memory, asked)
+    quoted = quoting.quote(memory, asked)
     unit = market.ticker(memory, series)
     assert unit is not None
     total = units_up(quoted.quote.total * ONE)
-    largest = dispatch.largest(memory, asked)
+    largest = quoting.largest(memory, asked)
     reason, limit, actual = _numbers(quoted.refusal)
     if series.token in memory.paused:
         reason, limit, actual = Reject.PAUSED.name, None, None
@@ -156,7 +156,7 @@ def quote_close(
     memory: Memory, series: Series, account: str, position_id: int, notional: int, now_ms: int
 ) -> Quote:
     """Return what selling notional of an own position would bring now."""
-    quoted = dispatch.quote_close(memory, series.token, account, position_id, notional, now_ms)
+    quoted = quoting.quote_close(memory, series.token, account, position_id, notional, now_ms)
     held = memory.tokens[series.token]
     slot = market.find(memory, series)
     unit = market.ticker(memory, series)

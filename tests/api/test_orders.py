@@ -8,10 +8,11 @@ import pytest
 
 from amm.units import MINUTE_MS, ONE
 from api import exchange as writer
-from api.dispatch import Done, execute, largest, quote_close, ticker_of
+from api.dispatch import Done, execute
 from api.exchange import Exchange, QuarantinedError, QueueError, fill_key
 from api.journal import read_outcome
 from api.memory import Memory
+from api.quoting import largest, quote_close, ticker_of
 from api.recovery import check_database
 from api.replay import state_digest
 from api.store import Store
