@@ -93,7 +93,10 @@ def test_an_order_reports_the_first_refusal_that_applies() -> None:
     assert seen() == Reject.AMOUNT_NOT_POSITIVE
     assert seen(notional=AMOUNT_MAX) == Reject.AMOUNT_TOO_LARGE
     assert seen(notional=12_000 * ONE) == Reject.MARK_STALE
+    assert seen(fill_after=bench.now) == Reject.NO_FRESH_INDEX
     bench.publish(BTC, 100_000, 0.5)
+    assert seen() == Reject.NO_FRESH_INDEX  # published now, and not yet ticked
+    bench.tick(100_000, btc_vol=0.5, after_ms=1)
     assert seen(fill_after=bench.now + 1) == Reject.NO_FRESH_INDEX
     assert seen(fill_after=bench.now) == Reject.STRIKE_OFF_LADDER
     assert seen(strike=141_000) == Reject.STRIKE_WINDOW
