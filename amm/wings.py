@@ -208,7 +208,8 @@ def terms(is_call: bool, moneyness: float, distance: float, at: Setting) -> Term
     forward = fma(beyond, at.discounting, at.carry) * inverse_bond * side
     gain = (at.carry - at.dividend * beyond * at.discounting) * inverse_bond * side
     # Without drift the forward is the payoff, to the last bit: no value is below what is earned.
-    forward = side * beyond if gain == 0.0 else forward
+    has_drift = (at.carry != 0.0) | (at.dividend != 0.0)
+    forward = forward if has_drift else side * beyond
     return Terms(
         is_beyond=is_beyond,
         is_up=is_up,
