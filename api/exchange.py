@@ -297,6 +297,7 @@ class Exchange:
 
         Raises:
             BatchLostError: As `commit`, which comes first.
+            Exception: The rows could not be written; the journal has everything.
         """
         self.commit()
         if self._checkpoint.sequence < self._sequence:

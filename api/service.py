@@ -155,7 +155,7 @@ class Service:
         `submit`, are returned in place of the answer to their order.
         """
         sentinel = f"{orders[0][1]} {len(orders)}"
-        if self.fill_delay_ms == 0 or self.exchange.recall(orders[0][1]) is not None:
+        if self.fill_delay_ms == 0 or self.exchange.knows(orders[0][1]):
             return await self._put(Job(list(orders), self._future(), sentinel))
         fill_after_ms = self.clock.now_ms() + self.fill_delay_ms
         delayed: list[tuple[Command, str]] = [
@@ -294,10 +294,18 @@ class Service:
         for job in jobs:
             job.results = [lost] * len(job.commands)
         if not self.exchange.is_current:
-            readers, self._readers = self._readers, []
-            for reader in readers:
-                if not reader.done():
-                    reader.set_exception(BatchLostError("the state cannot be read"))
+            self._let_readers_go(BatchLostError("the state cannot be read"))
+
+    def _let_readers_go(self, error: BatchLostError | None = None) -> None:
+        """Let readers in, or tell them why not."""
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            if reader.done():
+                continue
+            if error is None:
+                reader.set_result(None)
+            else:
+                reader.set_exception(error)
 
     def _finish(self, jobs: list[Job]) -> None:
         """Answer jobs; let readers in where all is durable; go on."""
@@ -305,10 +313,7 @@ class Service:
             missing = len(job.commands) - len(job.results)
             job.answer(job.results + [BatchLostError("the batch was dropped")] * missing)
         if self.exchange.is_settled:
-            readers, self._readers = self._readers, []
-            for reader in readers:
-                if not reader.done():
-                    reader.set_result(None)
+            self._let_readers_go()
         if self._queue or self._executed or self._readers:
             self._schedule()
 

@@ -122,11 +122,9 @@ class Gate(ASGIMiddleware):
         Raises:
             ProblemError: Where it is longer than this exchange takes.
         """
-        detail = f"A body has at most {self._body_max} bytes."
-        too_large = ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > self._body_max:
-                raise too_large
+                raise self._too_large()
         parts: list[bytes] = []
         size = 0
         while True:
@@ -136,10 +134,14 @@ class Gate(ASGIMiddleware):
             part = message.get("body", b"")
             size += len(part)
             if size > self._body_max:
-                raise too_large
+                raise self._too_large()
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self) -> ProblemError:
+        detail = f"A body has at most {self._body_max} bytes."
+        return ProblemError("BODY_TOO_LARGE", detail).with_headers({"Connection": "close"})
 
     def _authenticate(self, scope: HTTPScope, body: bytes) -> Principal | None:
         """Return who signed a request, None where nobody did.

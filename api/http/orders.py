@@ -7,7 +7,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dispatch import Executed
-from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.history import Entry, entry, read_entries
 from api.http.answers import JsonAnswer
 from api.http.context import (
@@ -29,7 +28,7 @@ from api.http.journal_pages import pages_of
 from api.http.problems import ProblemError, problem_of, refusal
 from api.http.security import READ, READ_ONE, READERS, SIGNED, TRADERS, WRITE
 from api.jobs import Answer
-from api.journal import MalformedCommandError, read_command
+from api.journal import read_command
 from api.views import accounts, orders
 from api.wire import (
     Batch,
@@ -180,11 +179,8 @@ def _result(request: Asking, answer: Answer) -> BatchResult:
     Raises:
         Exception: One that concerns the whole batch.
     """
-    if isinstance(
-        answer, MalformedCommandError | QuarantinedError | BatchLostError | KeyConflictError
-    ):
+    if isinstance(answer, Exception):
         raise answer
-    assert not isinstance(answer, Exception)
     try:
         response = _respond(request, answer)
     except ProblemError as error:
