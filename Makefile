@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run replay test coverage check format bench chapter lock clean
+.PHONY: run replay test test-postgresql coverage mutants check format bench chapter study lock clean
 
 run: $(READY)  ## the exchange with its documentation, simulated prices and keys to try it with
 	$(BIN)/evergamma serve --demo
@@ -12,13 +12,20 @@ run: $(READY)  ## the exchange with its documentation, simulated prices and keys
 replay: $(READY)  ## one month through the exchange, then the report
 	$(BIN)/evergamma replay
 
-test: $(READY)  ## the whole suite, kernels compiled
-	$(BIN)/pytest
+test: $(READY)  ## the whole suite, kernels compiled; WORKERS=2 shares it between two processes
+	$(if $(WORKERS),$(BIN)/python -c 'from api.warmup import warm_up; warm_up()'  # once for all)
+	$(BIN)/pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile)
+
+test-postgresql: $(READY)  ## the tests over HTTP again, their servers on PostgreSQL
+	EVERGAMMA_TEST_DATABASE=postgresql $(BIN)/pytest tests/api/http -m "not file"
 
 coverage: $(READY)  ## the suite of the rules again, interpreted: branch coverage and a differential test
 	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=interpreted $(BIN)/pytest tests/amm tests/vaults \
 		-m "not compiled" --cov=amm --cov=vaults --cov-branch --cov-report=term:skip-covered \
 		--cov-fail-under=94
+
+mutants: $(READY)  ## turn every rounding, clamp and bound of the pools; a test has to notice each
+	$(BIN)/python -m tests.mutation
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -37,6 +44,9 @@ bench: $(READY)  ## measure and rewrite docs/benchmarks.md, beside the packages 
 
 chapter: $(READY)  ## compute the figures of docs/pricing.md and draw its pictures
 	$(BIN)/python -m sims.chapters.pricing
+
+study: $(READY)  ## compute the figures of docs/waterfall.md and draw its pictures: half an hour
+	$(BIN)/evergamma study waterfall
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The command line: `evergamma serve`, `keys`, `replay`, `surface fit`, `db check`.
+"""The command line: `evergamma serve`, `keys`, `pool`, `verify-flush`, `replay`, `study` ...
 
 Results go to standard output, progress to standard error. Exit status: 0 fine, 1 something that
 should hold does not, 2 bad input, with one line that says what is wrong.
@@ -6,7 +6,6 @@ should hold does not, 2 bad input, with one line that says what is wrong.
 
 import dataclasses
 import json
-import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -19,16 +18,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amm.units import DAY_MS, MINUTE_MS
-from api.commands import keys, serve
-from api.commands.inputs import BAD_INPUT, DATA_VARIABLE, BadInputError, day, fail, token_names
+from api.commands import audit, database, feed, keys, pool, serve, study, verify
+from api.commands.database import SYMBOLS
+from api.commands.inputs import (
+    BAD_INPUT,
+    BROKEN,
+    BadInputError,
+    data_folder,
+    day,
+    fail,
+    token_names,
+)
 from api.dispatch import FED_VOL_MIN_E9
 from api.exchange import BatchLostError, Exchange, QuarantinedError
 from api.pictures import PictureError, writable_picture
 from api.printing import print_result
-from api.recovery import check_database
 from api.replay import InvariantError, Plan, PlanError, Replay
 from api.results import Result, collect, price_series, token_series
-from api.store import Store, StoreError
+from api.storage.errors import StoreError
+from api.storage.store import open_store
 from api.surface import app as surface
 from api.surface import with_plot_place
 from sims.markets.history import HistoryError, read_path
@@ -38,21 +46,22 @@ from sims.markets.surfaces import SurfaceError
 from sims.markets.vols import VolHistory, no_vols, read_vols
 from sims.report import draw_run
 
-SYMBOLS = ("BTC", "ETH")
-DATA_DEFAULT = Path("../shared/data")
 SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
 CORRELATION = 0.8
 SIMULATED_DAYS_MAX = 3_660
 VOL_MIN = FED_VOL_MIN_E9 / 1e9
-BROKEN = 1
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-database = typer.Typer(no_args_is_help=True, help="Look after a database.")
-app.add_typer(database, name="db")
+app.add_typer(database.app, name="db")
 app.add_typer(surface, name="surface")
 app.add_typer(keys.app, name="keys")
+app.add_typer(study.app, name="study")
+app.add_typer(feed.app, name="feed")
 app.command()(serve.serve)
+app.command()(audit.audit)
+app.command()(pool.pool)
+app.command("verify-flush")(verify.verify_flush)
 errors = Console(stderr=True)
 
 
@@ -62,15 +71,6 @@ def evergamma() -> None:
 
 
 _UNUSABLE = (HistoryError, SurfaceError, BadInputError, PictureError, StoreError, PlanError)
-
-
-def _data_folder(given: Path | None) -> Path | None:
-    """Return the folder of price history: the one given, the environment's, the usual one."""
-    if given is not None:
-        return given
-    if DATA_VARIABLE in os.environ:
-        return Path(os.environ[DATA_VARIABLE])
-    return DATA_DEFAULT if DATA_DEFAULT.is_dir() else None
 
 
 def _read_prices(
@@ -144,7 +144,7 @@ def replay(
     smile: Annotated[
         bool | None, typer.Option(help="Price a smile; as a rule on history only.")
     ] = None,
-    database: Annotated[Path | None, typer.Option(help="Keep the run; continue it.")] = None,
+    database: Annotated[str | None, typer.Option(help="Keep the run; continue it.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Where the chart goes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON.")] = False,
 ) -> None:
@@ -160,13 +160,13 @@ def replay(
     """
     with ExitStack() as stack:
         try:
-            history = None if simulated else _data_folder(folder)
+            history = None if simulated else data_folder(folder)
             source, path = _read_prices(history, day(start), day(end), vol, seed)
             vols = _read_vols(history, day(start), day(end))
             if database is None:
                 scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="evergamma-"))
-                database = Path(scratch) / "replay.sqlite"
-            store = Store(database)
+                database = str(Path(scratch) / "replay.sqlite")
+            store = open_store(database)
             stack.callback(store.close)
             names = token_names(tokens)
             has_smile = smile if smile is not None else source == "history"
@@ -190,22 +190,6 @@ def replay(
             print(_as_json(result))
         else:
             print_result(result, picture)
-
-
-@database.command()
-def check(path: Annotated[Path, typer.Argument(help="The database.")]) -> None:
-    """Rebuild the state from the journal and compare it with the tables."""
-    try:
-        store = Store(path, must_exist=True)
-    except StoreError as error:
-        raise fail(error) from None
-    checked = check_database(store, SYMBOLS)
-    store.close()
-    for fault in checked.faults:
-        print(f"evergamma: {fault}", file=sys.stderr)
-    if checked.faults:
-        raise typer.Exit(BROKEN)
-    print(f"{checked.records} records rebuild the state of {checked.tokens} tokens: equal")
 
 
 def main() -> None:

@@ -11,9 +11,10 @@ from sqlalchemy import Table
 
 from api import rows
 from api.memory import Memory, Withdrawal
-from api.store import Words, Writes, as_rows, delete, put, rows_that_differ, upsert
+from api.storage.writes import Words, Writes, as_rows, delete, put, rows_that_differ, upsert
 from api.tables import (
     ACCOUNTS,
+    ACTIONS,
     MINUTES,
     ORACLES,
     REFERENCES,
@@ -43,7 +44,7 @@ class Checkpoint:
             for part in STATE
         }
         self._names = len(memory.names)
-        self._queue = set(memory.queue)
+        self._queue = dict(memory.queue)
         self._withdrawals: list[Withdrawal] = list(memory.withdrawals)
 
     def is_due(self, sequence: int) -> bool:
@@ -70,12 +71,14 @@ class Checkpoint:
         names = enumerate(memory.names[self._names :], self._names)
         upsert(writes, ACCOUNTS, ({"account_id": id_, "name": name} for id_, name in names))
         upsert(writes, TOKENS, rows.token_rows(memory))
+        upsert(writes, ACTIONS, rows.action_rows(memory))
         upsert(writes, REFERENCES, rows.reference_rows(memory, self.sequence))
         upsert(writes, WITHDRAWALS, rows.withdrawal_rows(memory, self._withdrawals))
-        upsert(writes, WAITING, rows.waiting_rows(memory, memory.queue.keys() - self._queue))
-        delete(writes, WAITING, self._queue - memory.queue.keys())
+        changed = [each for each in memory.queue if self._queue.get(each) != memory.queue[each]]
+        upsert(writes, WAITING, rows.waiting_rows(memory, changed))
+        delete(writes, WAITING, self._queue.keys() - memory.queue.keys())
         self._names = len(memory.names)
-        self._queue = set(memory.queue)
+        self._queue = dict(memory.queue)
         self._withdrawals = list(memory.withdrawals)
 
     def _save_words(self, name: str, part: str, table: Table, words: Any, writes: Writes) -> None:

@@ -5,6 +5,7 @@ simulation may run many times faster than the wall. This is the one place that r
 """
 
 import time
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -40,3 +41,9 @@ class Clock:
     def seconds_until(self, time_ms: int) -> float:
         """Return the seconds on the wall until the exchange's clock shows a time; 0 if it has."""
         return max(0.0, (time_ms - self.now_ms()) / (1_000 * self.speed))
+
+
+def iso_millisecond(at_ms: int) -> str:
+    """Return a time such as 2024-01-31T13:00:00.000Z."""
+    text = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -6,10 +6,11 @@ nothing of it.
 
 from amm.oracle import E12
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
+from api.access.records import KeyRecord
+from api.access.ring import KeyRing
 from api.exchange import Exchange
 from api.feeds import Observation
 from api.feeds.simulated import STARTS, SimulatedMarket, Start
-from api.keys import KeyRecord, KeyRing
 from vaults.commands import (
     CALL,
     PUT,
@@ -74,7 +75,7 @@ def seed_demo(
     if is_demo(exchange):
         return
     if exchange.journal_length:
-        raise DemoError(f"{exchange.store.path} holds an exchange that is no demo")
+        raise DemoError(f"{exchange.store.url} holds an exchange that is no demo")
     period, offset = _PARAMETERS.flush_period_ms, _PARAMETERS.flush_offset_ms
     first_tick_ms = now_ms - _MINUTES * MINUTE_MS
     flush_ms = (first_tick_ms - offset) // period * period + offset
@@ -155,7 +156,7 @@ def _trade(
 
 def demo_keys(keys: KeyRing, now_ms: int) -> list[KeyRecord]:
     """Return the demo's keys in force, made where it has none: trader's, provider's, operator's."""
-    live = [key for key in keys.all() if key.label == DEMO and key.revoked_ms is None]
+    live = [key for key in keys.all() if key.label == DEMO and key.is_good(now_ms)]
     found = {key.account: key for key in live}
     if not found:
         found = {

@@ -6,8 +6,10 @@ itself. Everything else is theirs.
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from amm.oracle import (
@@ -19,14 +21,21 @@ from amm.oracle import (
     restart,
 )
 from amm.surface import SurfaceError
-from amm.units import YEAR_MS
+from amm.units import AMOUNT_MAX, YEAR_MS
+from api import operating
+from api.done import Done, Flushing
+from api.done import answer as _answer
+from api.done import moves_of as _moves_of
+from api.done import refuse as _refuse
 from api.journal import Record
 from api.memory import Memory, Token, Waiting, published_shape
+from api.views import flushes
 from vaults import account, closing, commands, flush, funding, opening, provide, tick
 from vaults.commands import CALL, PUT, Command, Outcome
 from vaults.market import set_oracle, shape_fault
-from vaults.params import ParameterError
-from vaults.rejects import Refusal, Reject
+from vaults.moves import RequestKind
+from vaults.params import SUPPLY_MAX
+from vaults.rejects import Reject
 from vaults.rules import check_fresh
 from vaults.state import NONE
 from vaults.trade import Fill
@@ -43,14 +52,6 @@ QUEUED_MAX = 100
 """Closes of one account that may wait for a fresh index."""
 
 
-class Done(NamedTuple):
-    """An answer, the moves made by token, and the oracle state where a tick changed it."""
-
-    outcome: Outcome
-    moves: dict[str, Any]
-    oracle: tuple[int, ...]
-
-
 class Executed(NamedTuple):
     """What was done, and the journal's record of it; `command` is as it was executed.
 
@@ -62,36 +63,6 @@ class Executed(NamedTuple):
     oracle: tuple[int, ...]
     record: Record
     command: Command
-
-
-def _refuse(code: Reject, limit: int = 0, actual: int = 0) -> Done:
-    return Done(Outcome(code=int(code), limit=limit, actual=actual), {}, ())
-
-
-def _answer(refusal: Refusal, **results: Any) -> Outcome:
-    if refusal.code != Reject.NONE:
-        code, limit, actual = (int(each) for each in refusal)
-        return Outcome(code=code, limit=limit, actual=actual)
-    return Outcome(**results)
-
-
-def _moves_of(name: str, token: Token) -> dict[str, Any]:
-    count = int(token.state.log_count[0])
-    return {name: token.state.log[:count].copy()} if count else {}
-
-
-def _list_token(memory: Memory, command: commands.ListToken) -> Done:
-    if command.token in memory.tokens:
-        return _refuse(Reject.DUPLICATE_REFERENCE)
-    if len(command.terms) != len(memory.underlyings):
-        return _refuse(Reject.PARAMETERS_INVALID, len(memory.underlyings), len(command.terms))
-    try:
-        memory.list_token(command)
-    except ParameterError:
-        return _refuse(Reject.PARAMETERS_INVALID)
-    token = memory.make_room(command.token)
-    refusal = flush.list_token(token.state, token.rules, command.now_ms)
-    return Done(_answer(refusal), _moves_of(command.token, token), ())
 
 
 def _start_underlying(memory: Memory, command: commands.StartUnderlying) -> Done:
@@ -119,6 +90,11 @@ def _is_used(memory: Memory, reference: str) -> bool:
 def _credit(memory: Memory, command: commands.Credit) -> Done:
     if _is_used(memory, command.reference):
         return _refuse(Reject.DUPLICATE_REFERENCE)
+    others = memory.custody(command.token) - memory.custody_of(command.token)
+    if others and 0 < command.amount <= AMOUNT_MAX:  # the kernel sees one generation
+        custody = memory.custody(command.token) + command.amount
+        if custody > SUPPLY_MAX:
+            return _refuse(Reject.SUPPLY_LIMIT, SUPPLY_MAX, custody)
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     account_id = memory.account_ids.get(command.account, len(memory.names))
@@ -147,8 +123,9 @@ def _debit(memory: Memory, command: commands.Debit) -> Done:
     if asked.completed_ms:
         return _refuse(Reject.WITHDRAWAL_COMPLETED, 0, number)
     token = memory.make_room(command.token)
-    refusal = account.debit(token.state, asked.amount, command.now_ms)
-    assert refusal.code == Reject.NONE  # what is not completed is pending
+    if asked.amount > 0:  # a split may have left nothing of it
+        refusal = account.debit(token.state, asked.amount, command.now_ms)
+        assert refusal.code == Reject.NONE  # what is not completed is pending
     outcome = Outcome(row=number, amount=asked.amount)
     return Done(outcome, _moves_of(command.token, token), ())
 
@@ -157,14 +134,16 @@ def _is_expired(order: commands.Open | commands.Close) -> bool:
     return order.expires_ms != 0 and order.now_ms > order.expires_ms
 
 
-def _filled(fill: Fill) -> Outcome:
-    return _answer(
-        fill.refusal,
+def _filled(fill: Fill, series: int = NONE) -> Outcome:
+    if fill.refusal.code != Reject.NONE:
+        return replace(_answer(fill.refusal), series=series)
+    return Outcome(
         row=int(fill.position_id),
         notional=int(fill.notional),
         amount=int(fill.amount),
         fee=int(fill.fee),
         index_e8=int(fill.index_e8),
+        series=series,
     )
 
 
@@ -219,8 +198,7 @@ def _close(memory: Memory, command: commands.Close) -> Done:
         if waiting >= QUEUED_MAX:
             return _refuse(Reject.QUEUE_LIMIT, QUEUED_MAX, waiting + 1)
         return Done(Outcome(row=command.position_id, queued=True, series=series), {}, ())
-    outcome = replace(_filled(fill), series=series)
-    return Done(outcome, _moves_of(command.token, token), ())
+    return Done(_filled(fill, series), _moves_of(command.token, token), ())
 
 
 def own_position(token: Token, account: int, position_id: int) -> int:
@@ -231,8 +209,10 @@ def own_position(token: Token, account: int, position_id: int) -> int:
 
 
 def is_fillable(memory: Memory, waiting: Waiting, now_ms: int) -> bool:
-    """Whether a queued close can be carried out now, as far as its index is concerned."""
+    """Whether a queued close can be carried out now: on its index, in no action's window."""
     command, underlying = waiting.command, waiting.underlying
+    if memory.is_halted(command.token, now_ms):
+        return False
     state = memory.tokens[command.token].state
     fresh = check_fresh(state, memory.market, underlying, command.fill_after_ms, now_ms)
     return bool(fresh.code == Reject.NONE)
@@ -245,11 +225,6 @@ def _set_self_funding(memory: Memory, command: commands.SetSelfFunding) -> Done:
         token.state, slot, command.position_id, int(command.self_funding), command.now_ms
     )
     return Done(_answer(refusal, row=command.position_id), _moves_of(command.token, token), ())
-
-
-def _pause(_memory: Memory, _command: commands.Pause | commands.Resume) -> Done:
-    """Pause or resume, again or for the first time: `Memory.book` keeps which."""
-    return Done(Outcome(), {}, ())
 
 
 def _tick_token(memory: Memory, name: str, underlying: int, now_ms: int) -> dict[str, Any]:
@@ -336,6 +311,8 @@ def _check(memory: Memory, command: commands.Check) -> Done:
 
 
 def _request(memory: Memory, command: commands.Request) -> Done:
+    if command.token in memory.held and command.kind in _DEPOSITS:
+        return _refuse(Reject.DEPOSITS_HELD)
     token = memory.make_room(command.token)
     slot = memory.slot_of(command.token, command.account)
     asked = provide.request(
@@ -347,7 +324,7 @@ def _request(memory: Memory, command: commands.Request) -> Done:
         command.min_out,
         command.now_ms,
     )
-    outcome = _answer(asked.refusal, row=int(asked.request))
+    outcome = _answer(asked.refusal, row=int(asked.request), expected_ms=int(asked.expected_ms))
     return Done(outcome, _moves_of(command.token, token), ())
 
 
@@ -361,18 +338,28 @@ def _cancel(memory: Memory, command: commands.Cancel) -> Done:
 
 def _flush(memory: Memory, command: commands.Flush) -> Done:
     token = memory.make_room(command.token)
+    before = flushes.before_flush(token)
     flushed = flush.flush(token.state, token.rules, memory.market, command.now_ms)
     outcome = _answer(
         flushed.refusal,
         done=bool(flushed.done),
         nav=(int(flushed.nav.mid), int(flushed.nav_after.mid)),
-        shares=(int(flushed.main_shares), int(flushed.main_shares_after)),
+        shares=(int(before.pool.main_shares), int(token.state.pool[0].main_shares)),
     )
-    return Done(outcome, _moves_of(command.token, token), ())
+    moves = _moves_of(command.token, token)
+    if not flushed.done:
+        return Done(outcome, moves, ())
+    bundle = flushes.bundle_of(
+        memory, command.token, before, flushed, moves[command.token], command.now_ms
+    )
+    written = msgspec.json.encode(bundle)
+    outcome = replace(outcome, bundle=sha256(written).hexdigest())
+    opened, shares = before.books, int(before.pool.insurance_shares)
+    return Done(outcome, moves, (), Flushing(written, opened.nav, opened.insurance, shares))
 
 
 _HANDLERS: dict[type[Any], Callable[[Memory, Any], Done]] = {
-    commands.ListToken: _list_token,
+    commands.ListToken: operating.list_token,
     commands.StartUnderlying: _start_underlying,
     commands.Credit: _credit,
     commands.Withdraw: _withdraw,
@@ -380,8 +367,16 @@ _HANDLERS: dict[type[Any], Callable[[Memory, Any], Done]] = {
     commands.Open: _open,
     commands.Close: _close,
     commands.SetSelfFunding: _set_self_funding,
-    commands.Pause: _pause,
-    commands.Resume: _pause,
+    commands.Pause: operating.pause,
+    commands.Resume: operating.pause,
+    commands.HoldDeposits: operating.pause,
+    commands.AllowDeposits: operating.pause,
+    commands.SetParameters: operating.set_parameters,
+    commands.AdoptParameters: operating.adopt_parameters,
+    commands.AnnounceAction: operating.announce_action,
+    commands.WithdrawAction: operating.withdraw_action,
+    commands.ApplyAction: operating.apply_action,
+    commands.MoveBalance: operating.move_balance,
     commands.Tick: _tick,
     commands.Restart: _restart,
     commands.PublishSurface: _publish_surface,
@@ -391,6 +386,7 @@ _HANDLERS: dict[type[Any], Callable[[Memory, Any], Done]] = {
     commands.Flush: _flush,
 }
 
+_DEPOSITS = (RequestKind.DEPOSIT_MAIN, RequestKind.DEPOSIT_INSURANCE)
 _OF_NO_TOKEN = (
     commands.ListToken,
     commands.StartUnderlying,
@@ -398,6 +394,27 @@ _OF_NO_TOKEN = (
     commands.Restart,
     commands.PublishSurface,
 )
+
+
+_OF_GENERATIONS = (commands.ApplyAction, commands.MoveBalance)
+
+_HALTED = (
+    commands.Credit,
+    commands.Open,
+    commands.Close,
+    commands.Check,
+    commands.Withdraw,
+    commands.Request,
+    commands.Cancel,
+    commands.SetSelfFunding,
+    commands.MoveBalance,
+    commands.Flush,
+    commands.SetParameters,
+    commands.AdoptParameters,
+)
+"""What waits for a corporate action; the only place that says so."""
+_CHANGES_RULES = (commands.AdoptParameters, commands.ApplyAction)
+"""After which what is derived from marks is computed anew."""
 
 
 def is_countable(command: Command) -> bool:
@@ -423,6 +440,9 @@ def _last_ms(memory: Memory, command: Command) -> int:
         )
     if isinstance(command, _OF_NO_TOKEN):
         return 0
+    if isinstance(command, _OF_GENERATIONS):
+        names = memory.generations(command.token)
+        return max(int(memory.tokens[name].state.pool["now_ms"][0]) for name in names)
     return int(memory.tokens[command.token].state.pool["now_ms"][0])
 
 
@@ -433,6 +453,10 @@ def execute(memory: Memory, command: Command, sequence: int) -> Done:
     """
     done = _decide(memory, command)
     memory.book(sequence, command, done.outcome)
+    if isinstance(command, _CHANGES_RULES) and done.outcome.code == Reject.NONE:
+        for name in memory.generations(command.token):
+            token = memory.tokens[name]
+            tick.remark(token.state, token.rules, memory.market)
     return done
 
 
@@ -444,4 +468,8 @@ def _decide(memory: Memory, command: Command) -> Done:
     last_ms = _last_ms(memory, command)
     if command.now_ms < last_ms:
         return _refuse(Reject.TIME_NOT_INCREASING, last_ms, command.now_ms)
+    if isinstance(command, _HALTED):
+        action = memory.halting_action(command.token, command.now_ms)
+        if action is not None:
+            return _refuse(Reject.CORPORATE_ACTION, action.ends_ms, command.now_ms)
     return _HANDLERS[type(command)](memory, command)

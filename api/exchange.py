@@ -6,8 +6,9 @@ after it. Where a batch cannot be committed, or a kernel has a bug, the batch is
 and the state is read again from the database; nothing that was acknowledged is ever lost.
 """
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Table
@@ -15,17 +16,24 @@ from sqlalchemy import Table
 from api import journal, rows
 from api.checkpoint import Checkpoint
 from api.dispatch import Executed, execute, is_countable, is_fillable
-from api.journal import FIRST_DIGEST, MalformedCommandError, Record, make_record, normal_form
+from api.journal import MalformedCommandError, Record, make_record, normal_form
 from api.quoting import quote
 from api.recovery import catch_up, checkpoint_of, load_rows
-from api.store import Store, Writes, append, upsert
-from api.tables import ENTRIES, JOURNAL, SETTINGS
-from vaults.commands import Close, Command, Open
+from api.storage.store import Store
+from api.storage.writes import Writes, append, upsert
+from api.tables import ENTRIES, FLUSHES, JOURNAL, SETTINGS
+from vaults.commands import Close, Command, ListToken, Open
+from vaults.generations import base_of
 from vaults.trade import QuotedOpening
 
 BATCH_MAX = 256
 """Commands after which a batch should be committed."""
 KEY_LENGTH_MAX = 255
+PASSING = "/tick/"
+"""With this begin the keys of a feed's ticks, which hold the journal's length: none comes again.
+
+They are not kept in memory, where those of a second each would outgrow everybody's.
+"""
 
 
 class KeyConflictError(Exception):
@@ -64,20 +72,26 @@ class Exchange:
         self._quarantine: set[str] = set()
         self._is_lost = False
         self._writing: dict[str, Executed] = {}
+        self._keys: set[str] = set()
+        self._durable = 0
         self.is_committing = False
         self._reload()
+        self._told = self._durable
 
     def _reload(self) -> None:
         """Read the state of the last commit; what was done since did not happen."""
         assert not self.is_committing  # the database would not have it yet
         self._is_current = False
+        self.store.hold()
         self.memory = load_rows(self.store, self._underlyings)
         self._checkpoint = Checkpoint(self.memory, checkpoint_of(self.store))
-        catch_up(self.store, self.memory, self._checkpoint.sequence)
-        last = self.store.last_record()
-        self._digest = FIRST_DIGEST if last is None else last.digest
-        self._sequence = 0 if last is None else last.sequence
-        self._keys = self.store.keys()
+        # Not the database's last record: one may have come since the journal was read.
+        end = catch_up(self.store, self.memory, self._checkpoint.sequence)
+        self._sequence, self._digest = end
+        self._keys |= self.store.keys(PASSING, self._durable)
+        self._durable = self._sequence
+        for token in self.memory.tokens:
+            self.store.claim_token(base_of(token))
         self._start_batch()
         self._is_current = True
 
@@ -91,6 +105,16 @@ class Exchange:
         """Commands executed so far, those of the running batch included."""
         return self._sequence
 
+    @property
+    def digest(self) -> bytes:
+        """Digest of the last of them, which all before it go into."""
+        return self._digest
+
+    @property
+    def unsaved(self) -> int:
+        """Commands since the state was last saved as rows: a start has to apply them."""
+        return self._sequence - self._checkpoint.sequence
+
     def execute(self, command: Command, key: str) -> Executed:
         """Execute a command; it is durable once `commit` has returned.
 
@@ -102,6 +126,8 @@ class Exchange:
             KeyConflictError: The key was used for another command.
             QueueError: It is to carry out a queued close that is none, or has to wait.
             QuarantinedError: A kernel failed on this command; the running batch is lost.
+            StoreError: The database cannot be read; TokenElsewhereError: what is to be listed is
+                another shard's.
         """
         if not self._is_current:
             self._reload()
@@ -115,19 +141,22 @@ class Exchange:
         known = self.recall(key)
         if known is not None:
             return _repeated(known, command)
-        if isinstance(command, Close) and command.order:
-            self._claim_waiting(command)
+        self._claim(command)
         sequence = self._sequence + 1
         try:
             done = execute(self.memory, command, sequence)
-            record = make_record(self._digest, sequence, key, command, written, *done)
+            record = make_record(self._digest, sequence, key, command, written, *done[:3])
         except Exception as error:
             self._quarantine.add(key)
             self._drop_batch()
             raise QuarantinedError(key) from error
         self._sequence, self._digest = sequence, record.digest
-        executed = Executed(*done, record, command)
+        executed = Executed(*done[:3], record, command)
         self._batch[key] = executed
+        if done.flushing is not None:
+            self.sample(FLUSHES, rows.flush_row(self.memory, executed, done.flushing))
+        elif isinstance(command, ListToken) and command.token not in self.memory.tokens:
+            self.store.release_token(base_of(command.token))
         return executed
 
     def recall(self, key: str) -> Record | None:
@@ -160,6 +189,13 @@ class Exchange:
                 if is_fillable(self.memory, waiting, at_ms):
                     found.append(replace(waiting.command, now_ms=at_ms))
         return found
+
+    def _claim(self, command: Command) -> None:
+        """Check that a command is for this exchange to carry out, and now."""
+        if isinstance(command, Close) and command.order:
+            self._claim_waiting(command)
+        elif isinstance(command, ListToken):
+            self.store.claim_token(base_of(command.token))
 
     def _claim_waiting(self, command: Close) -> None:
         """Check that a close is the queued one of its number and need not wait any more."""
@@ -309,11 +345,29 @@ class Exchange:
                 self.abandon_commit()
                 raise
 
-    def end_commit(self) -> None:
-        """Count what was written as durable."""
-        self._keys.update(self._writing)
-        self._writing = {}
+    def end_commit(self) -> list[Executed]:
+        """Count what was written as durable, and return it, in the order of the journal."""
+        self._keys.update(key for key in self._writing if not key.startswith(PASSING))
+        written, self._writing = list(self._writing.values()), {}
         self.is_committing = False
+        if written:
+            self._durable = self._told = written[-1].record.sequence
+        return written
+
+    def untold(self) -> list[Executed]:
+        """Return, once, what the database has of commits that seemed to have failed.
+
+        Where a connection is lost in a commit, nobody knows whether it was done until the state has
+        been read again.
+        """
+        if not self._is_current or self._told == self._durable:
+            return []
+        after, self._told = self._told, self._durable
+        with closing(self.store.journal(after=after)) as records:
+            return [_as_executed(each) for each in takewhile(self._is_durable, records)]
+
+    def _is_durable(self, record: Record) -> bool:
+        return record.sequence <= self._durable
 
     def abandon_commit(self) -> None:
         """Forget what could not be written and all that was executed after it.
@@ -325,6 +379,13 @@ class Exchange:
         self._is_current = False
         with suppress(Exception):
             self._reload()
+
+
+def _as_executed(record: Record) -> Executed:
+    """Return what a record was made from."""
+    outcome, command = journal.read_outcome(record.outcome), journal.read_command(record)
+    moves, oracle = journal.read_moves(record), journal.read_oracle(record)
+    return Executed(outcome, moves, oracle, record, command)
 
 
 def _repeated(record: Record, command: Command) -> Executed:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from api.journal import Moves, Record, read_command, read_moves, read_outcome
 from api.memory import Memory
-from api.store import Store
+from api.storage.reading import Reading
 from vaults.commands import Close, Command, Debit, Flush, Open, Outcome
 from vaults.moves import Bucket, Flow, Move
 from vaults.state import NONE
@@ -88,12 +88,15 @@ def _moved(memory: Memory, moves: dict[str, Any]) -> Iterator[str]:
                 yield memory.account_name(token, slot)
 
 
-def _entry_of(record: Record) -> Entry:
+def entry_of(record: Record) -> Entry:
+    """Return a record as values."""
     command, outcome = read_command(record), read_outcome(record.outcome)
     return Entry(record.sequence, record.now_ms, command, outcome, read_moves(record))
 
 
-def read_entries(store: Store, topic: str, before: int | None, limit: int) -> list[Entry]:
+def read_entries(
+    store: Reading, topic: str, before: int | None, limit: int, *, is_current: bool = False
+) -> list[Entry]:
     """Return the newest committed entries of a topic, the newest first.
 
     Args:
@@ -101,14 +104,16 @@ def read_entries(store: Store, topic: str, before: int | None, limit: int) -> li
         topic: One of those above.
         before: Only records of smaller numbers; None for the newest there are.
         limit: Entries at most.
+        is_current: Whether the last ones must be among them; a replica may be behind.
     """
-    return [_entry_of(record) for record in store.records_on(topic, before, limit)]
+    records = store.records_on(topic, before, limit, is_current=is_current)
+    return [entry_of(record) for record in records]
 
 
-def entry(store: Store, sequence: int) -> Entry | None:
+def entry(store: Reading, sequence: int) -> Entry | None:
     """Return one committed record, None where there is no such number."""
     record = store.record(sequence)
-    return None if record is None else _entry_of(record)
+    return None if record is None else entry_of(record)
 
 
 def ledger_lines(each: Entry, account: str, slot_of: Callable[[str, str], int]) -> list[LedgerLine]:

@@ -45,12 +45,12 @@ def parse_series(name: str) -> Series:
 
 
 def position_name(token: str, position_id: int) -> str:
-    """Return the id of a position, or of a request, on the wire."""
+    """Return the id of a position, a request or a withdrawal on the wire."""
     return f"{token}-{position_id}"
 
 
 def parse_numbered(name: str) -> tuple[str, int] | None:
-    """Return token and number of a position's or request's id, None where it is none."""
+    """Return token and number of an id that `position_name` makes, None where it is none."""
     token, _, number = name.rpartition("-")
     if not (token and number.isascii() and number.isdigit() and len(number) <= 15):
         return None

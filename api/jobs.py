@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from api.dispatch import Executed
@@ -13,6 +14,15 @@ WAITING_MAX = 10_000
 """Requests that may wait for an index at a time."""
 
 Answer = Executed | Exception
+
+
+def taken_at(command: Command, now_ms: int) -> Command:
+    """Enter the time in a command, and return it.
+
+    A copy would take as long as signing its request; whoever hands a command in has it no longer.
+    """
+    object.__setattr__(command, "now_ms", now_ms)
+    return command
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +83,12 @@ class WaitingRoom:
     def leave_ready(self, times: dict[str, int]) -> list[Job]:
         """Return the jobs whose indices came late enough; `times` are those they count from."""
         return self._leave([job for job in self._jobs if job.is_ready(times)])
+
+    def leave_those(self, is_meant: Callable[[Command], bool]) -> list[Job]:
+        """Return the jobs with a command that is meant; they wait no longer."""
+        return self._leave(
+            [job for job in self._jobs if any(is_meant(command) for command, _ in job.commands)]
+        )
 
     def leave_overdue(self) -> list[Job]:
         """Return the jobs that have waited too long, to be refused or queued."""

@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from api.versions import Versions
 from vaults import commands
 from vaults.commands import Command, Outcome
 from vaults.state import MOVE_WIDTH
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 """Changes whenever the same inputs would be decided differently."""
 
 FIRST_DIGEST = bytes(32)
@@ -39,6 +40,14 @@ _KINDS: dict[str, type[Any]] = {
         commands.SetSelfFunding,
         commands.Pause,
         commands.Resume,
+        commands.HoldDeposits,
+        commands.AllowDeposits,
+        commands.SetParameters,
+        commands.AdoptParameters,
+        commands.AnnounceAction,
+        commands.WithdrawAction,
+        commands.ApplyAction,
+        commands.MoveBalance,
         commands.Tick,
         commands.Restart,
         commands.PublishSurface,
@@ -49,6 +58,7 @@ _KINDS: dict[str, type[Any]] = {
     )
 }
 _DECODERS = {name: msgspec.msgpack.Decoder(kind) for name, kind in _KINDS.items()}
+_VERSIONS = msgspec.msgpack.Decoder(Versions)
 _OUTCOMES = msgspec.msgpack.Decoder(Outcome)
 _MOVES = msgspec.msgpack.Decoder(dict[str, list[int]])
 _ORACLE = msgspec.msgpack.Decoder(tuple[int, ...])
@@ -154,6 +164,16 @@ def is_same_request(record: Record, command: Command) -> bool:
 def listing_bytes(listing: commands.ListToken) -> bytes:
     """Return a listing as the token table keeps it."""
     return _encode(listing)
+
+
+def versions_bytes(versions: Versions) -> bytes:
+    """Return the versions of a token's parameters as the token table keeps them."""
+    return _encode(versions)
+
+
+def read_versions(written: bytes) -> Versions:
+    """Return the versions of a token's parameters."""
+    return _VERSIONS.decode(written)
 
 
 def read_command(record: Record) -> Command:

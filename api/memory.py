@@ -1,5 +1,6 @@
 """The state of all tokens in memory, and how a journal record changes it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -7,21 +8,34 @@ import numpy as np
 
 from amm.oracle import START_VOL, OracleRules, OracleVerdict, initial_state
 from amm.ssvi import DEFAULT_SURFACES, FLAT, Ssvi
+from amm.units import ONE, PPM
+from api.actions import WINDOW_MS, Action, announced, split_amount, split_close
+from api.versions import Versions, first_version
 from vaults.closing import find_own_position
 from vaults.commands import (
+    SPLIT,
+    AdoptParameters,
+    AllowDeposits,
+    AnnounceAction,
+    ApplyAction,
     Close,
     Command,
     Credit,
     Debit,
+    HoldDeposits,
     ListToken,
+    MoveBalance,
     Open,
     Outcome,
     Pause,
     PublishSurface,
     Resume,
+    SetParameters,
     Tick,
     Withdraw,
+    WithdrawAction,
 )
+from vaults.generations import base_of, generation_of
 from vaults.invariants import states_are_equal
 from vaults.ledger import replay_moves
 from vaults.market import (
@@ -33,10 +47,11 @@ from vaults.market import (
     surface_of,
 )
 from vaults.moves import FLOWS
+from vaults.params import Parameters, Terms
 from vaults.rejects import Reject
 from vaults.rules import Rules, make_rules, smile_of, smiles_of
 from vaults.smile import forget_surfaces
-from vaults.state import NONE, State, empty_state, with_room
+from vaults.state import NONE, State, empty_state, logged_for_everybody, record, with_room
 from vaults.tick import remark
 
 _OF_STATES_ALONE = (Tick, Open)
@@ -55,12 +70,16 @@ def published_shape(command: PublishSurface) -> ShapeRow:
 
 
 class Token(NamedTuple):
-    """One token: how it was listed, its rules, its state, and the row of each account by id."""
+    """One token: how it was listed, its rules, its state, and the row of each account by id.
+
+    `rules` are those of the parameters in force, the last of `versions.adopted`.
+    """
 
     listing: ListToken
     rules: Rules
     state: State
     slots: dict[int, int]
+    versions: Versions
 
 
 class Withdrawal(NamedTuple):
@@ -72,6 +91,7 @@ class Withdrawal(NamedTuple):
     asked_ms: int
     completed_ms: int = 0
     reference: str = ""
+    destination: str = ""
 
 
 class Waiting(NamedTuple):
@@ -94,6 +114,9 @@ class Memory:
         references: External references, each with the number of the record that used it.
         withdrawals: All of them; the first has number 1.
         paused: Tokens that take no openings.
+        held: Tokens whose pools take no deposits.
+        actions: Corporate actions that were announced and not replaced; the first is number 1.
+        pending_actions: Place of a token's last action among them, until done or withdrawn.
     """
 
     def __init__(self, underlyings: tuple[str, ...]) -> None:
@@ -107,6 +130,9 @@ class Memory:
         self.references: dict[str, int] = {}
         self.withdrawals: list[Withdrawal] = []
         self.paused: set[str] = set()
+        self.held: set[str] = set()
+        self.actions: list[Action] = []
+        self.pending_actions: dict[str, int] = {}
 
     def slot_of(self, token: str, account: str) -> int:
         """Return an account's row in a token, NONE where it has none."""
@@ -123,9 +149,77 @@ class Memory:
             for slot, name in enumerate(self.underlyings)
         )
 
-    def rules_of(self, listing: ListToken) -> Rules:
-        """Return the rules of a token on the surfaces in force."""
-        return make_rules(listing.parameters, listing.terms, self.surfaces())
+    def rules_of(self, parameters: Parameters, terms: tuple[Terms, ...]) -> Rules:
+        """Return the rules of a token on the surfaces in force.
+
+        Its seed may be any: it was checked at the listing, and splits have changed it since.
+
+        Raises:
+            ParameterError: There are none of these.
+        """
+        rules = make_rules(parameters._replace(seed=ONE), terms, self.surfaces())
+        return rules._replace(parameters=record(parameters))
+
+    def generations(self, name: str) -> list[str]:
+        """Return the listed generations of a token, the first of them first."""
+        base = base_of(name)
+        return [each for each in self.tokens if base_of(each) == base]
+
+    def generation(self, name: str) -> int:
+        """Return the number of a token's last generation, 0 where it is not listed."""
+        return max(map(generation_of, self.generations(name)), default=0)
+
+    def custody_of(self, name: str) -> int:
+        """Return what is held of one generation."""
+        return int(self.tokens[name].state.pool["custody"][0])
+
+    def custody(self, name: str) -> int:
+        """Return what is held of a token in all its generations."""
+        return sum(self.custody_of(each) for each in self.generations(name))
+
+    def withdrawals_pending(self, name: str) -> Iterator[Withdrawal]:
+        """Yield the withdrawals of a token that have not left custody."""
+        return (each for each in self.withdrawals if each.token == name and not each.completed_ms)
+
+    def pending_action(self, base: str) -> Action | None:
+        """Return a token's last announced action that is not done; it may have lapsed."""
+        place = self.pending_actions.get(base)
+        return None if place is None else self.actions[place]
+
+    def halting_action(self, name: str, now_ms: int) -> Action | None:
+        """Return the corporate action that trading in a token waits for, None as a rule."""
+        if not self.pending_actions:
+            return None
+        action = self.pending_action(base_of(name))
+        return action if action is not None and action.is_open(now_ms) else None
+
+    def is_halted(self, name: str, now_ms: int) -> bool:
+        """Whether trading in a token waits for a corporate action."""
+        return self.halting_action(name, now_ms) is not None
+
+    def rests_until(self, base: str, now_ms: int) -> int:
+        """Return until when no window of a token may open: nothing was done in its last one."""
+        ended = [
+            each.ends_ms
+            for each in self.actions
+            if each.token == base and not each.applied_ms and each.effective_ms < each.ends_ms
+        ]
+        return max((each for each in ended if each <= now_ms), default=-WINDOW_MS) + WINDOW_MS
+
+    def number_of_announcement(self, command: AnnounceAction) -> int:
+        """Return the place of what is being announced: that of what it replaces, or a new one."""
+        waiting = self.pending_action(command.token)
+        if waiting is not None and command.now_ms < waiting.effective_ms:
+            return self.pending_actions[command.token]
+        return len(self.actions)
+
+    def load_actions(self, actions: list[Action]) -> None:
+        """Take the actions that were announced."""
+        self.actions = actions
+        self.pending_actions = {each.token: place for place, each in enumerate(actions)}
+        for base, place in list(self.pending_actions.items()):
+            if actions[place].applied_ms or actions[place].withdrawn_ms:
+                del self.pending_actions[base]
 
     def publish_surface(self, underlying: int, shape: ShapeRow) -> None:
         """Keep a surface for the next tick of its underlying."""
@@ -157,8 +251,9 @@ class Memory:
 
     def list_token(self, listing: ListToken) -> Token:
         """Enter a token that has nothing in it yet."""
-        rules = self.rules_of(listing)
-        self.tokens[listing.token] = Token(listing, rules, empty_state(FLOWS), {})
+        rules = self.rules_of(listing.parameters, listing.terms)
+        versions = first_version(listing.parameters, listing.now_ms)
+        self.tokens[listing.token] = Token(listing, rules, empty_state(FLOWS), {}, versions)
         return self.tokens[listing.token]
 
     def make_room(self, name: str) -> Token:
@@ -170,6 +265,12 @@ class Memory:
             self.tokens[name] = token
         state.log_count[0] = 0
         return token
+
+    def make_room_for_everybody(self, name: str) -> Token:
+        """Return a token with room for a command that pays every account."""
+        token = self.make_room(name)
+        self.tokens[name] = token._replace(state=logged_for_everybody(token.state))
+        return self.tokens[name]
 
     def enter_account(self, token: str, account: str) -> None:
         """Give an account an id and, where its row in the token is new, enter it."""
@@ -191,17 +292,88 @@ class Memory:
             self._book_reference(command.reference, sequence)
         elif isinstance(command, Withdraw):
             asked = Withdrawal(command.token, command.account, command.amount, command.now_ms)
-            self.withdrawals.append(asked)
+            self.withdrawals.append(asked._replace(destination=command.destination))
         elif isinstance(command, Debit):
             place, asked = command.withdrawal - 1, self.withdrawals[command.withdrawal - 1]
             self.withdrawals[place] = asked._replace(
                 completed_ms=command.now_ms, reference=command.reference
             )
             self._book_reference(command.reference, sequence)
-        elif isinstance(command, Pause):
-            self.paused.add(command.token)
-        elif isinstance(command, Resume):
-            self.paused.discard(command.token)
+        elif isinstance(command, Pause | HoldDeposits):
+            self._stopped(command).add(command.token)
+        elif isinstance(command, Resume | AllowDeposits):
+            self._stopped(command).discard(command.token)
+        elif isinstance(command, MoveBalance):
+            self.enter_account(command.target, command.account)
+        else:
+            self._book_terms(sequence, command)
+
+    def _stopped(self, command: Pause | Resume | HoldDeposits | AllowDeposits) -> set[str]:
+        """Return the tokens that are stopped in what a command is about."""
+        return self.paused if isinstance(command, Pause | Resume) else self.held
+
+    def _book_terms(self, sequence: int, command: Command) -> None:
+        """Book what changed the terms of a token."""
+        if isinstance(command, SetParameters):
+            self._take_versions(
+                command.token,
+                self.tokens[command.token].versions.with_announced(
+                    command.parameters, command.now_ms, command.effective_ms
+                ),
+            )
+        elif isinstance(command, AdoptParameters):
+            versions = self.tokens[command.token].versions
+            self._take_versions(command.token, versions.with_adopted(command.now_ms))
+        elif isinstance(command, AnnounceAction):
+            place = self.number_of_announcement(command)
+            self.actions[place:] = [announced(command), *self.actions[place + 1 :]]
+            self.pending_actions[command.token] = place
+        elif isinstance(command, WithdrawAction):
+            place = self.pending_actions.pop(command.token)
+            self.actions[place] = self.actions[place]._replace(withdrawn_ms=command.now_ms)
+        elif isinstance(command, ApplyAction):
+            self._book_reference(command.reference, sequence)
+            self._book_action(command)
+
+    def _take_versions(self, name: str, versions: Versions) -> None:
+        """Let a token have these versions of its parameters, and the rules of the last."""
+        token = self.tokens[name]
+        rules = self.rules_of(versions.in_force.parameters, token.listing.terms)
+        self.tokens[name] = token._replace(rules=rules, versions=versions)
+
+    def _book_action(self, command: ApplyAction) -> None:
+        """Book that an action was done, and what a split changes beyond the states of tokens."""
+        place = self.pending_actions.pop(command.token)
+        action = self.actions[place]._replace(
+            applied_ms=command.now_ms, reference=command.reference
+        )
+        self.actions[place] = action
+        if action.action != SPLIT:
+            return
+        names = self.generations(command.token)
+        for number, each in enumerate(self.withdrawals):
+            if each.token in names and not each.completed_ms:
+                amount = split_amount(each.amount, action)
+                self.withdrawals[number] = each._replace(amount=amount)
+        for order, waiting in self.queue.items():
+            if waiting.command.token in names:
+                self.queue[order] = self._split_waiting(waiting, action)
+        for name in names:
+            versions = self.tokens[name].versions.split(
+                action.numerator, action.denominator, action.effective_ms, command.now_ms
+            )
+            self._take_versions(name, versions)
+
+    def _split_waiting(self, waiting: Waiting, action: Action) -> Waiting:
+        """Return a queued close after a split; its position may have been sold meanwhile."""
+        close = waiting.command
+        state = self.tokens[close.token].state
+        slot = find_own_position(state, self.slot_of(close.token, close.account), close.position_id)
+        cap_ppm = (
+            PPM if slot == NONE else int(state.series["cap_ppm"][state.positions[slot].series])
+        )
+        notional, min_total = split_close(close, cap_ppm, action)
+        return waiting._replace(command=replace(close, notional=notional, min_total=min_total))
 
     def _book_reference(self, reference: str, sequence: int) -> None:
         if reference:
@@ -268,6 +440,8 @@ class Memory:
                 "external references": "references",
                 "withdrawals": "withdrawals",
                 "paused tokens": "paused",
+                "held deposits": "held",
+                "corporate actions": "actions",
             }.items()
             if getattr(self, part) != getattr(other, part)
         ]
@@ -281,4 +455,6 @@ class Memory:
         for name, token in self.tokens.items():
             if not states_are_equal(token.state, other.tokens[name].state):
                 found.append(f"state of {name}")
+            if token.versions != other.tokens[name].versions:
+                found.append(f"parameters of {name}")
         return found

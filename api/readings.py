@@ -23,6 +23,8 @@ class Readings:
 
     def take(self, exchange: Exchange, now_ms: int) -> None:
         """Keep the readings that are due, with the running batch; none while marks are stale."""
+        if now_ms < min(self._series_ms + SERIES_EVERY_MS, self._pools_ms + POOLS_EVERY_MS):
+            return
         memory = exchange.memory
         slots = range(len(memory.underlyings))
         if not all(mark_is_fresh(memory.market, slot, now_ms) for slot in slots):

@@ -9,8 +9,14 @@ _CONFLICTS = {
     Reject.WITHDRAWAL_COMPLETED,
     Reject.CUTOFF_PASSED,
     Reject.REQUEST_BINDING,
+    Reject.CORPORATE_ACTION,
 }
-_MISSING = {Reject.POSITION_UNKNOWN, Reject.REQUEST_UNKNOWN, Reject.WITHDRAWAL_UNKNOWN}
+_MISSING = {
+    Reject.POSITION_UNKNOWN,
+    Reject.REQUEST_UNKNOWN,
+    Reject.WITHDRAWAL_UNKNOWN,
+    Reject.ACTION_UNKNOWN,
+}
 TITLES = {
     Reject.DUPLICATE_REFERENCE: "It was done before, or its reference was used",
     Reject.TOKEN_UNKNOWN: "The token is not listed",
@@ -37,6 +43,8 @@ TITLES = {
     Reject.TOTAL_MIN: "The option is worth too little",
     Reject.CAPACITY: "The pool cannot lock this much more",
     Reject.STRESS_LIMIT: "The pool could not bear the stress",
+    Reject.WINDDOWN: "The pool winds down: it takes no openings",
+    Reject.EXHAUSTED: "The pool is exhausted: it only closes",
     Reject.PRICE_LIMIT: "The price is beyond the order's limit",
     Reject.BALANCE: "The balance is too small",
     Reject.SHARES_EXCEED_HOLDING: "The account has fewer shares",
@@ -45,9 +53,15 @@ TITLES = {
     Reject.EXPIRED: "The order has expired",
     Reject.NO_FRESH_INDEX: "No index was published in time to fill the order",
     Reject.PAUSED: "The token is paused for opens",
-    Reject.QUEUE_LIMIT: "The account has as many closes waiting for an index as it may",
+    Reject.DEPOSITS_HELD: "The token does not follow its stock: its pools take no deposits",
+    Reject.QUEUE_LIMIT: "The account has as many orders or requests waiting as it may",
     Reject.WITHDRAWAL_UNKNOWN: "There is no such withdrawal",
     Reject.WITHDRAWAL_COMPLETED: "The withdrawal was completed before",
+    Reject.CORPORATE_ACTION: "Trading waits for a corporate action",
+    Reject.ACTION_UNKNOWN: "No corporate action is announced, or it has lapsed",
+    Reject.RATIO: "The token cannot be split like this",
+    Reject.BREAKS_CAPACITY: "More is locked than would be backed",
+    Reject.GENERATION: "It is not a generation that may take part",
 }
 
 
@@ -71,6 +85,9 @@ _COUNTS = {
     Reject.EXPIRED,
     Reject.NO_FRESH_INDEX,
     Reject.QUEUE_LIMIT,
+    Reject.CORPORATE_ACTION,
+    Reject.RATIO,
+    Reject.GENERATION,
 }
 """Whose two numbers are times or counts; all others' are amounts or prices."""
 

@@ -133,7 +133,7 @@ def profit_and_loss(replay: Replay, token: str) -> ProfitAndLoss:
     )
 
 
-def _samples(replay: Replay, token: str) -> Any:
+def read_samples(replay: Replay, token: str) -> Any:
     """Return the hourly readings of a token, a record array in order of time."""
     rows = replay.exchange.store.samples(token)
     names = [column.name for column in SAMPLES.columns][1:]
@@ -150,7 +150,7 @@ def fairness_test(samples: Any) -> FairnessTest:
 
 def token_series(replay: Replay, token: str) -> TokenSeries:
     """Return share price and utilisation over time."""
-    return _series_of(token, _samples(replay, token))
+    return _series_of(token, read_samples(replay, token))
 
 
 def _series_of(token: str, samples: Any) -> TokenSeries:
@@ -176,7 +176,7 @@ def _token_result(replay: Replay, token: str) -> TokenResult:
     memory = replay.exchange.memory
     held = memory.tokens[token]
     state = held.state
-    samples = _samples(replay, token)
+    samples = read_samples(replay, token)
     series = _series_of(token, samples)
     return TokenResult(
         profit_and_loss=profit_and_loss(replay, token),

@@ -5,8 +5,10 @@ from typing import Any
 
 from api import journal
 from api.dispatch import Executed
+from api.done import Flushing
 from api.history import topics_of
 from api.memory import Memory, Withdrawal
+from vaults.commands import Flush
 
 Row = dict[str, Any]
 
@@ -43,12 +45,46 @@ def entry_rows(memory: Memory, batch: Iterable[Executed]) -> Iterator[tuple[str,
             yield topic, each.record.sequence
 
 
+def flush_row(memory: Memory, executed: Executed, done: Flushing) -> Row:
+    """Return a flush that was done just now, with its bundle."""
+    command, outcome = executed.command, executed.outcome
+    assert isinstance(command, Flush)
+    pool = memory.tokens[command.token].state.pool[0]
+    return {
+        "token": command.token,
+        "number": int(pool.flushes),
+        "now_ms": command.now_ms,
+        "nav_opened": done.nav_opened,
+        "nav": outcome.nav[0],
+        "main_shares": outcome.shares[0],
+        "nav_after": int(pool.closed_nav),
+        "main_shares_after": int(pool.main_shares),
+        "insurance_opened": done.insurance_opened,
+        "insurance_shares": done.insurance_shares,
+        "insurance_after": int(pool.closed_insurance),
+        "insurance_shares_after": int(pool.insurance_shares),
+        "digest": outcome.bundle,
+        "bundle": done.bundle,
+    }
+
+
 def token_rows(memory: Memory) -> Iterator[Row]:
-    """Yield every token, as it was listed and whether it is paused."""
+    """Yield every token: as it was listed, whether it is paused, its parameters' versions."""
     for number, (name, token) in enumerate(memory.tokens.items()):
         listing = journal.listing_bytes(token.listing)
-        is_paused = int(name in memory.paused)
-        yield {"number": number, "token": name, "listing": listing, "is_paused": is_paused}
+        yield {
+            "number": number,
+            "token": name,
+            "listing": listing,
+            "is_paused": int(name in memory.paused) + 2 * int(name in memory.held),
+            "versions": journal.versions_bytes(token.versions),
+        }
+
+
+def action_rows(memory: Memory) -> Iterator[Row]:
+    """Yield every corporate action."""
+    for number, action in enumerate(memory.actions, 1):
+        yield {"number": number, **action._asdict()}
 
 
 def reference_rows(memory: Memory, after: int) -> Iterator[Row]:

@@ -9,17 +9,19 @@ a command when it is executed.
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 from amm.oracle import OracleVerdict
 from api.clock import Clock
 from api.dispatch import Executed, own_position
 from api.exchange import (
+    PASSING,
     BatchLostError,
     Exchange,
     KeyConflictError,
@@ -27,11 +29,17 @@ from api.exchange import (
     fill_key,
 )
 from api.feeds import Feed, Observation
-from api.jobs import Answer, Job, WaitingRoom
+from api.feeds.health import FeedHealth
+from api.jobs import Answer, Job, WaitingRoom, taken_at
 from api.journal import MalformedCommandError
 from api.memory import Memory
+from api.operating import adoptable
 from api.readings import Readings
-from vaults.commands import Close, Command, Flush, Open, Outcome, Tick
+from api.sessions import Session, Sessions
+from api.storage.errors import StoreError, TokenElsewhereError
+from api.tally import Tally
+from vaults.commands import AdoptParameters, ApplyAction, Close, Command, Flush, Open, Outcome, Tick
+from vaults.generations import base_of
 from vaults.invariants import first_violation
 from vaults.state import NONE
 
@@ -41,45 +49,105 @@ GATHER_MAX = 0.002
 """Seconds an executed command waits at most for others to share its commit."""
 STOP_MAX = 5.0
 """Seconds the last batch may take at the end."""
+END_MAX = 1.0
+"""Seconds the thread may take then to come back from the database, before that is broken off."""
+SETTLE_MAX = 5.0
+"""Seconds a reader waits at most for what is being written."""
+COMMIT_LATE = 2.0
+"""Seconds after which a commit that still runs is a fault."""
 FEED_PAUSE_MAX = 30.0
 """Seconds at most until a feed that has failed is followed again."""
+COMMIT_SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024)
+"""Bounds of the histogram of commits."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks whether the database is still this process's to write to."""
 CHECK_EVERY = 10.0
 """Seconds between two checks of all invariants."""
 
+SHORT_COMMIT = 0.001
+"""Seconds: a commit that is shorter is over before another thread has been woken for it."""
+LONG_COMMIT = 0.005
+"""Seconds: after one that is longer, the next have a thread again, until they are short."""
+
 _log = logging.getLogger("evergamma")
+
+
+def error_of(act: Callable[[], object]) -> Exception | None:
+    """Do something; return what went wrong."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - it is for the caller to judge
+        return error
+    return None
+
+
+class CommitTimes:
+    """How long commits take, the last ones above all."""
+
+    def __init__(self) -> None:
+        self._usual = 2 * SHORT_COMMIT
+
+    @property
+    def are_short(self) -> bool:
+        """Whether the next one can be waited for."""
+        return self._usual < SHORT_COMMIT
+
+    def take(self, commit: Callable[[], None]) -> None:
+        """Commit, and take note of the time."""
+        begun = perf_counter()
+        commit()
+        taken = perf_counter() - begun
+        is_stalled = taken > LONG_COMMIT
+        self._usual = taken if is_stalled else self._usual + 0.05 * (taken - self._usual)
 
 
 @dataclass(slots=True)
 class Counts:
     """What the writer has done since it started."""
 
-    commands: int = 0
-    refused: int = 0
-    batches: int = 0
     lost_batches: int = 0
-    batch_seconds: float = 0.0
     last_batch_seconds: float = 0.0
+    outcomes: defaultdict[tuple[type[Command], int], int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    sizes: Tally = field(default_factory=lambda: Tally(1, 2, 4, 8, 16, 32, 64, 128, 256))
+    seconds: Tally = field(default_factory=lambda: Tally(*COMMIT_SECONDS))
 
 
 class Service:
-    """An exchange with a clock and a feed, for asynchronous callers of one event loop."""
+    """An exchange with a clock and a feed, for asynchronous callers of one event loop.
+
+    Attributes:
+        on_commit: What is called with each batch that has become durable, before its callers are
+            answered; quick, and never raising.
+    """
 
     def __init__(
-        self, exchange: Exchange, clock: Clock, feed: Feed | None = None, fill_delay_ms: int = 250
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        feed: Feed | None = None,
+        fill_delay_ms: int = 250,
+        sessions: Sessions | None = None,
     ) -> None:
         self.exchange = exchange
         self.clock = clock
         self.feed = feed
         self.fill_delay_ms = fill_delay_ms
+        self._sessions = sessions
         self.started_ms = clock.wall_ms()
         self.counts = Counts()
         self.invariants = "hold"
         self.invariants_checked_ms = 0
+        self.on_commit: list[Callable[[Sequence[Executed]], None]] = []
         self._readings = Readings()
         self._queue: deque[Job] = deque()
         self._executed: list[Job] = []
         self._readers: list[asyncio.Future[None]] = []
         self._thread = ThreadPoolExecutor(1, "writer")
+        self._commit_times = CommitTimes()
+        self._commit_begun: float | None = None
+        self._look: asyncio.Future[None] | None = None
         self._callers = 0
         self._gathering_until = 0.0
         self._flushes_looked_at = 0
@@ -100,6 +168,10 @@ class Service:
             self._tasks.append(self._feed_task)
         self._tasks.append(asyncio.create_task(self._look_after()))
 
+    def take_no_more(self) -> None:
+        """Take no more commands; those that were taken are carried out as ever."""
+        self._is_stopping = True
+
     async def stop(self) -> None:
         """Finish the running batch and take no more commands."""
         self._is_stopping = True
@@ -107,6 +179,8 @@ class Service:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        if self._sessions is not None:
+            await self._sessions.close()
         stopping = BatchLostError("the exchange is stopping")
         for job in self._room.leave_all():
             job.answer([stopping] * len(job.commands))
@@ -115,22 +189,55 @@ class Service:
                 while self._queue or not self.exchange.is_settled:
                     await self.settled()
                     self._turn()
-        self._thread.shutdown()
+        await self._end_thread()
+        if self.exchange.is_committing:
+            _log.error("the last batch is still being written")
+            return
         try:
             self.exchange.checkpoint()
+        except StoreError as error:
+            _log.error("the state could not be saved: %s", error)
         except Exception:  # noqa: BLE001 - the journal has it all; the next start takes longer
             _log.exception("the state could not be saved")
 
+    async def _end_thread(self) -> None:
+        """Wait for the thread, but not for a database that does not answer."""
+        idle = asyncio.wrap_future(self._thread.submit(int))
+        _, still = await asyncio.wait([idle], timeout=END_MAX)
+        if still:
+            self.exchange.store.break_off()
+            await asyncio.wait([idle], timeout=END_MAX)
+        self._thread.shutdown(wait=False)
+
     @property
     def is_ready(self) -> bool:
-        """Whether commands are taken, and prices come."""
+        """Whether commands are taken, and written, and prices come."""
         is_fed = self._feed_task is None or not self._feed_task.done()
-        return self.exchange.is_current and is_fed and not self._is_stopping
+        is_written = self.commit_age <= COMMIT_LATE
+        return self.exchange.is_current and is_written and is_fed and not self._is_stopping
+
+    @property
+    def commit_age(self) -> float:
+        """Seconds since the running commit has begun; 0 where none runs."""
+        return 0.0 if self._commit_begun is None else perf_counter() - self._commit_begun
 
     @property
     def waiting(self) -> int:
         """Orders that wait for an index, queued closes included."""
         return self._room.orders + len(self.exchange.memory.queue)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for the writer."""
+        return len(self._queue)
+
+    def feed_health(self) -> list[FeedHealth]:
+        """Return how each source of prices is; there is none where they are pushed."""
+        return [] if self.feed is None else self.feed.health(self.clock.now_ms())
+
+    async def session(self) -> Session | None:
+        """Return the session of the tokens' stocks, None where nobody knows it."""
+        return None if self._sessions is None else await self._sessions.at(self.clock.now_ms())
 
     # -- commands
 
@@ -207,7 +314,7 @@ class Service:
         It stays so until the caller next waits for anything.
 
         Raises:
-            BatchLostError: The database cannot be read.
+            BatchLostError: The database cannot be read, or does not answer.
         """
         while not self.exchange.is_settled:
             waiting = asyncio.get_running_loop().create_future()
@@ -229,8 +336,10 @@ class Service:
             now_ms = self.clock.now_ms()
             try:
                 self._execute_queue(now_ms)
-                self._flush_due(now_ms)
+                self._do_what_is_due(now_ms)
                 self._readings.take(exchange, now_ms)
+            except StoreError:  # the commit, which cannot be begun either, tells everybody
+                pass
             except Exception:  # noqa: BLE001 - whatever it is, nobody is left without an answer
                 _log.exception("the batch is dropped")
         if not exchange.is_committing and self._is_batch_ready():
@@ -269,32 +378,57 @@ class Service:
         except Exception as error:  # noqa: BLE001 - whatever the database has, the batch is lost
             self._end_commit(jobs, begun, error)
             return
-        written = asyncio.get_running_loop().run_in_executor(self._thread, commit)
+        timed = partial(self._commit_times.take, commit)
+        if self._commit_times.are_short and not self.exchange.store.may_wait:
+            self._end_commit(jobs, begun, error_of(timed))
+            return
+        self._commit_begun = begun
+        written = asyncio.get_running_loop().run_in_executor(self._thread, timed)
         written.add_done_callback(lambda done: self._end_commit(jobs, begun, done.exception()))
 
     def _end_commit(self, jobs: list[Job], begun: float, error: BaseException | None) -> None:
         """Answer a batch that was written, or tell everybody that it was not."""
+        self._commit_begun = None
         if error is None:
-            self.exchange.end_commit()
+            self._tell(self.exchange.untold())
+            self._tell(self.exchange.end_commit())
+            self._count(perf_counter() - begun, jobs)
         else:
             self.exchange.abandon_commit()
+            self._tell(self.exchange.untold())
             # What was executed after it stands on what is lost.
             jobs += self._executed
             self._executed = []
             self._lose(jobs, Exception("the database did not take the batch", error))
-        self._count(perf_counter() - begun, jobs)
         self._callers = len(jobs) + len(self._executed) + len(self._queue)
         self._finish(jobs)
 
     def _lose(self, jobs: list[Job], error: Exception) -> None:
         """Tell whose commands were not carried out, and readers of a state that is unreadable."""
-        self.counts.lost_batches += 1
-        _log.error("a batch of %s was lost", len(jobs), exc_info=error)
-        lost = BatchLostError("the batch was not carried out")
+        if jobs or not isinstance(error, StoreError):
+            self.counts.lost_batches += 1
+            # What a database that is away says of itself is all there is to know.
+            more = None if isinstance(error, StoreError) else error
+            _log.error("a batch of %s was lost: %s", len(jobs), error, exc_info=more)
         for job in jobs:
-            job.results = [lost] * len(job.commands)
+            job.results = [self._answer_after_loss(command, key) for command, key in job.commands]
         if not self.exchange.is_current:
             self._let_readers_go(BatchLostError("the state cannot be read"))
+
+    def _answer_after_loss(self, command: Command, key: str) -> Answer:
+        """Return the answer to what was done after all, or that it was not as far as is known."""
+        if self.exchange.is_current and self.exchange.knows(key):
+            with suppress(Exception):  # the database may be away again
+                return self.exchange.execute(command, key)
+        return BatchLostError("the batch was not carried out, as far as is known")
+
+    def _tell(self, executed: list[Executed]) -> None:
+        """Count what has become durable, and tell those who listen."""
+        for done in executed:
+            self.counts.outcomes[type(done.command), done.outcome.code] += 1
+        if executed:
+            for listener in self.on_commit:
+                listener(executed)
 
     def _let_readers_go(self, error: BatchLostError | None = None) -> None:
         """Let readers in, or tell them why not."""
@@ -321,6 +455,10 @@ class Service:
         self._queue.extendleft(reversed(self._room.leave_overdue()))
         while self._queue and not self.exchange.is_batch_full:
             job = self._queue.popleft()
+            halted = self._orders_before(job, now_ms)
+            if halted:  # whoever gave one counted in the units that are about to change
+                self._queue.extendleft([job, *reversed(halted)])
+                continue
             self._executed.append(job)
             refusal = self._refusal_of(job)
             if refusal is not None:
@@ -330,6 +468,20 @@ class Service:
                 job.results.append(self._execute(command, key, now_ms))
             if any(isinstance(command, Tick) for command, _ in job.commands):
                 self._queue.extendleft(reversed(self._room.leave_ready(self._index_times)))
+
+    def _orders_before(self, job: Job, now_ms: int) -> list[Job]:
+        """Return the orders that wait and must be refused before a job is carried out."""
+        bases = {
+            command.token
+            for command, _ in job.commands
+            if isinstance(command, ApplyAction)
+            and self.exchange.memory.is_halted(command.token, now_ms)
+        }
+        if not bases:
+            return []
+        return self._room.leave_those(
+            lambda command: isinstance(command, Open | Close) and base_of(command.token) in bases
+        )
 
     def _refusal_of(self, job: Job) -> Exception | None:
         """Return why nothing of a job may be executed, None where all of it may.
@@ -353,9 +505,8 @@ class Service:
             QuarantinedError: A kernel failed, and the batch is lost.
         """
         try:
-            executed = self.exchange.execute(replace(command, now_ms=now_ms), key)
-            self.counts.refused += executed.outcome.code != 0
-        except (KeyConflictError, MalformedCommandError) as error:
+            executed = self.exchange.execute(taken_at(command, now_ms), key)
+        except (KeyConflictError, MalformedCommandError, TokenElsewhereError) as error:
             return error
         except QuarantinedError as error:
             if error.__cause__ is not None:
@@ -374,20 +525,25 @@ class Service:
             for close in self.exchange.waiting(underlying):
                 self._execute(close, fill_key(close.order), now_ms)
 
-    def _flush_due(self, now_ms: int) -> None:
+    def _do_what_is_due(self, now_ms: int) -> None:
+        """Flush, and put announced parameters in force; what a corporate action halts waits."""
         if now_ms // FLUSH_LOOK_MS == self._flushes_looked_at:
             return
         self._flushes_looked_at = now_ms // FLUSH_LOOK_MS
-        for name, token in self.exchange.memory.tokens.items():
-            due_ms = int(token.state.pool["next_flush_ms"][0])
+        memory = self.exchange.memory
+        for name in [each for each in memory.tokens if not memory.is_halted(each, now_ms)]:
+            version = adoptable(memory, name, now_ms)
+            if version:
+                adopt = AdoptParameters(name, version, now_ms)
+                self._execute(adopt, f"/adopt/{name}/{version}", now_ms)
+            due_ms = int(memory.tokens[name].state.pool["next_flush_ms"][0])
             if now_ms >= due_ms:
                 self._execute(Flush(name, now_ms), f"/flush/{name}/{due_ms}", now_ms)
 
     def _count(self, taken: float, jobs: list[Job]) -> None:
         counts = self.counts
-        counts.batches += 1
-        counts.commands += sum(len(job.commands) for job in jobs)
-        counts.batch_seconds += taken
+        counts.sizes.note(sum(len(job.commands) for job in jobs))
+        counts.seconds.note(taken)
         counts.last_batch_seconds = taken
 
     # -- what happens by itself
@@ -406,7 +562,7 @@ class Service:
                     each.vol_e9,
                     each.sources,
                 ),
-                f"/tick/{each.symbol}/{each.published_ms}/{number}",
+                f"{PASSING}{each.symbol}/{each.published_ms}/{number}",
             )
             for each in seen
         ]
@@ -420,9 +576,10 @@ class Service:
         pause = 1.0
         while True:
             try:
-                async for seen in feed.observations(self.clock):
-                    await self.observe(seen)
-                    pause = 1.0
+                async with aclosing(feed.observations(self.clock)) as stream:
+                    async for seen in stream:
+                        await self.observe(seen)
+                        pause = 1.0
             except Exception:  # noqa: BLE001 - without prices the exchange goes on, and says so
                 _log.exception("the feed %s has failed", feed.name)
             else:
@@ -433,10 +590,16 @@ class Service:
     async def _look_after(self) -> None:
         """Let nothing wait for a caller: overdue orders, flushes, invariants."""
         loop = asyncio.get_running_loop()
-        check_at = loop.time() + CHECK_EVERY
+        check_at, look_at = loop.time() + CHECK_EVERY, loop.time() + LOOK_EVERY
         while True:
             await asyncio.sleep(0.25)
             self._schedule()
+            if loop.time() >= look_at:
+                look_at = loop.time() + LOOK_EVERY
+                if self._look is None or self._look.done():
+                    self._look = loop.run_in_executor(self._thread, self.exchange.store.look)
+            if self.commit_age > SETTLE_MAX:
+                self._let_readers_go(BatchLostError("the database does not answer"))
             if loop.time() >= check_at:
                 check_at = loop.time() + CHECK_EVERY
                 try:

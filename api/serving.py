@@ -1,30 +1,47 @@
 """A server put together from its settings, and run until it is told to stop."""
 
-import gc
+import logging
+import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from dataclasses import replace
 from threading import Timer
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import uvicorn
+from litestar.types import ASGIApp
 
 from amm.oracle import OracleRules, OracleState
 from amm.units import ONE
 from api import demo
+from api.access.records import KeyRecord, KeyRingError
+from api.access.ring import KeyRing
+from api.anchor import Anchor
 from api.clock import Clock
 from api.exchange import Exchange
 from api.feeds import Feed
+from api.feeds.belief import LastIndex
+from api.feeds.outside import outside_feed
 from api.feeds.replay import ReplayFeed
 from api.feeds.simulated import STARTS, SimulatedFeed, Start
+from api.http.access_log import AccessLog
 from api.http.app import create_app
-from api.http.protocol import GatheringProtocol
-from api.keys import KeyRecord, KeyRing, KeyRingError
+from api.http.metrics import Metrics
+from api.http.ops import OpsListener
+from api.http.patience import Patience
+from api.http.prefix import TokenPrefix
+from api.http.stopping import last_answers
+from api.http.stream import Doorway
+from api.listening import ListeningError, Server, bind, end_at_once, url_of
+from api.logs import Log
 from api.service import Service
+from api.sessions import Sessions
 from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, Settings, SettingsError, read_master_key
-from api.store import Store, StoreError
+from api.storage.engines import access_engine
+from api.storage.errors import StoreError, SupersededError
+from api.storage.store import Store, open_store
+from api.stream.hub import Hub
 from api.warmup import warm_up
 from api.welcome import welcome
 from sims.markets.history import HistoryError, read_path
@@ -36,15 +53,10 @@ from vaults.params import BTC_TERMS
 from vaults.rejects import Reject
 
 SYMBOLS = tuple(start.symbol for start in STARTS)
-STOP_S = 10
-"""How long requests that are being answered may take at the end."""
-KEEP_ALIVE_S = 75
-GC_ALLOCATIONS = 50_000
-"""A request leaves little that refers to itself: to look for it every 700 objects costs more."""
-SWITCH_S = 2e-4
-"""How long the thread that has written a batch may wait for the interpreter's lock to say so."""
 QUIET_S = 5.0
 """A preparation that takes longer says so."""
+
+_log = logging.getLogger("evergamma")
 
 Tell = Callable[[str], None]
 
@@ -55,6 +67,7 @@ class ServingError(Exception):
 
 UNUSABLE = (
     ServingError,
+    ListeningError,
     SettingsError,
     StoreError,
     KeyRingError,
@@ -75,17 +88,19 @@ class Parts(NamedTuple):
     demo_keys: list[KeyRecord]
 
 
-def assemble(settings: Settings, stack: ExitStack) -> Parts:
+def assemble(settings: Settings, stack: ExitStack, wait: Tell | None = None) -> Parts:
     """Return the parts of a server; `stack` closes them.
+
+    Where another process has the database, `wait` is told so, and its end is waited for.
 
     Raises:
         ServingError, SettingsError, StoreError, KeyRingError, DemoError, HistoryError,
         SurfaceError: It cannot be done.
     """
-    if settings.database in (DEFAULT_DATABASE, DEMO_DATABASE):
-        settings.database.parent.mkdir(exist_ok=True)
+    if settings.database.path in (DEFAULT_DATABASE, DEMO_DATABASE):
+        settings.database.path.parent.mkdir(exist_ok=True)
     master_key = read_master_key(settings.master_key)
-    store = Store(settings.database)
+    store = open_store(settings.database, wait=wait, replica=settings.replica, superseded=_end)
     stack.callback(store.close)
     exchange = Exchange(store, SYMBOLS)
     recording = _read_recording(settings, exchange) if settings.feed == "replay" else None
@@ -97,20 +112,49 @@ def assemble(settings: Settings, stack: ExitStack) -> Parts:
     if recording is not None and exchange.journal_length == 0:
         _start_underlyings(exchange, recording, now_ms)
     _list_tokens(exchange, settings.tokens, now_ms)
-    keys = KeyRing(settings.database, master_key)
+    keys = KeyRing(access_engine(settings.database), master_key)
     stack.callback(keys.close)
+    keys.watch()
     clock = Clock(settings.speed, settings.start_ms, _last_ms(exchange))
     demo_keys = demo.demo_keys(keys, clock.wall_ms()) if settings.demo else []
     feed: Feed | None = None if recording is None else recording.feed
     if settings.feed == "simulated":
         feed = SimulatedFeed(starts_now(exchange), settings.seed, exchange.journal_length)
+    if settings.sources:
+        indices = last_indices(exchange)
+        feed = outside_feed(settings.sources, settings.pyth, settings.deribit_url, indices)
     return Parts(exchange, clock, keys, feed, demo_keys)
+
+
+def _tell_waiting(line: str) -> None:
+    print(f"evergamma: {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _end() -> None:
+    """Have this process finish as if it had been told to."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say_why(store: Store) -> None:
+    """Raise the error that ended the server, if it was one."""
+    try:
+        store.hold()
+    except SupersededError:
+        raise
+    except StoreError:
+        return
 
 
 def _last_ms(exchange: Exchange) -> int:
     """Return the time of the journal; 0 before its first record."""
     last = exchange.store.last_record()
     return 0 if last is None else last.now_ms
+
+
+def _head(exchange: Exchange) -> str:
+    """Return what `db verify --expect` takes; nothing where the last records may yet be lost."""
+    last = Anchor(exchange.journal_length, exchange.digest)
+    return str(last) if exchange.is_settled else ""
 
 
 def starts_now(exchange: Exchange) -> tuple[Start, ...]:
@@ -124,6 +168,16 @@ def starts_now(exchange: Exchange) -> tuple[Start, ...]:
         else:
             starts.append(start)
     return tuple(starts)
+
+
+def last_indices(exchange: Exchange) -> dict[str, LastIndex]:
+    """Return the last index of each underlying that has one."""
+    oracles = zip(exchange.memory.underlyings, exchange.memory.market.oracle, strict=True)
+    return {
+        symbol: LastIndex(int(oracle.index_e8), int(oracle.index_ms))
+        for symbol, oracle in oracles
+        if oracle.index_e8 > 0
+    }
 
 
 class _Recording(NamedTuple):
@@ -178,68 +232,6 @@ def _list_tokens(exchange: Exchange, tokens: tuple[str, ...], now_ms: int) -> No
     exchange.commit()
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it answers."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        # What is here now stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
-        sys.setswitchinterval(SWITCH_S)
-        self._ready()
-
-
-def _bind(settings: Settings) -> socket.socket:
-    """Return a socket at the host and port; nobody can connect before it listens."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ServingError(f"--host {settings.host}: {error.strerror}") from None
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
-        reason = error.strerror
-        raise ServingError(f"{settings.host}, port {settings.port}: {reason}") from None
-    return bound
-
-
-def url_of(bound: socket.socket) -> str:
-    """Return the URL of a bound socket."""
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def listen(app: Any, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve an ASGI application until SIGINT or SIGTERM; call `ready` when it answers."""
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=GatheringProtocol,
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,
-    )
-    # When it has finished, uvicorn raises the signal again that it was stopped by.
-    with suppress(KeyboardInterrupt):
-        _Server(config, ready).run(sockets=[bound])
-
-
 def _prepare() -> None:
     """Have the kernels ready; say so on standard error where that takes its time."""
     message = "evergamma: compiling, about a minute the first time\n"
@@ -251,10 +243,15 @@ def _prepare() -> None:
         timer.cancel()
 
 
-def _application(parts: Parts, settings: Settings) -> Any:
-    exchange, clock, keys, feed, _ = parts
-    service = Service(exchange, clock, feed, fill_delay_ms=settings.fill_delay_ms)
-    return create_app(service, keys, settings)
+def _application(
+    service: Service, hub: Hub, parts: Parts, settings: Settings, log: Log, patience: Patience
+) -> tuple[TokenPrefix, Doorway]:
+    """Return what answers requests, outermost first: whose token, noted or not; and upgrades."""
+    metrics = Metrics(service, log, patience, hub.counts)
+    express = create_app(service, parts.keys, settings, metrics, hub)
+    app: ASGIApp = AccessLog(express, log) if settings.access_log else express
+    doorway: Doorway = express.framework.state.doorway
+    return TokenPrefix(app, doorway.is_here), doorway
 
 
 def _welcome(parts: Parts, url: str) -> str:
@@ -268,18 +265,43 @@ def run_server(settings: Settings, tell: Tell) -> None:
     """Run a server until it is told to stop; `tell` gets its lines for standard output.
 
     Raises:
-        ServingError, SettingsError, StoreError, KeyRingError, DemoError, HistoryError,
-        SurfaceError: It cannot start.
+        ServingError, ListeningError, SettingsError, StoreError, KeyRingError, DemoError,
+        HistoryError, SurfaceError: It cannot start.
     """
-    with ExitStack() as stack, suppress(KeyboardInterrupt):
-        bound = stack.enter_context(_bind(settings))
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end_at_once)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(bind(settings.host, settings.port))]
+        settings = replace(settings, port=sockets[0].getsockname()[1])
+        if settings.metrics_port is not None:
+            sockets.append(stack.enter_context(bind("127.0.0.1", settings.metrics_port)))
+        log = stack.enter_context(Log(settings.log_format, settings.log_level))
+        if settings.feed == "simulated" and not settings.demo:
+            _log.warning("PRICES ARE MADE UP: no real money here", extra={"feed": settings.feed})
         _prepare()
-        parts = assemble(settings, stack)
+        parts = assemble(settings, stack, _tell_waiting)
+        exchange, clock, _, feed, _ = parts
+        head = _head(exchange)
+        service = Service(exchange, clock, feed, settings.fill_delay_ms, Sessions())
+        patience = Patience(settings.patience_s, settings.connections_max)
+        hub = Hub(service, parts.keys)
+        front, doorway = _application(service, hub, parts, settings, log, patience)
+        if len(sockets) > 1:
+            front.app = OpsListener(front.app, sockets[1].getsockname()[1])
 
         def ready() -> None:
-            tell(f"listening on {url_of(bound)}")
+            tell(f"listening on {url_of(sockets[0])}")
+            if len(sockets) > 1:
+                tell(f"metrics on {url_of(sockets[1])}/metrics")
             if parts.demo_keys:
-                tell(_welcome(parts, url_of(bound)))
+                tell(_welcome(parts, url_of(sockets[0])))
+            begun = {"url": url_of(sockets[0]), "feed": settings.feed, "head": head}
+            _log.info("listening", extra=begun)
 
-        listen(_application(parts, settings), bound, ready)
+        def drain() -> None:
+            service.take_no_more()
+            front.app = last_answers(front.app)
+
+        Server(front, doorway, settings, patience, ready, drain).run(sockets=sockets)
+        _say_why(exchange.store)
+        _log.info("stopped", extra={"journal": exchange.journal_length, "head": _head(exchange)})

@@ -1,21 +1,29 @@
 """What a server is told at its start, checked as a whole; and its master key.
 
 Every setting has one meaning, given by its option on the command line or, where that is missing,
-by its variable in the environment.
+by its variable in the environment, then by its name in a file of settings.
 """
 
 import ipaddress
 import os
 import re
 import secrets
-import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from amm.units import SECOND_MS
+from amm.units import DAY_MS, SECOND_MS
+from api.feeds.places import DERIBIT_URL, PythSettings
+from api.private_files import mode_fault
+from api.storage.url import DatabaseUrl
 
-FeedName = Literal["simulated", "replay", "push"]
+ALONE = ("simulated", "replay", "push")
+"""Feeds that are the only one."""
+SOURCES = ("pyth", "deribit")
+"""Feeds of which there may be several: the median counts."""
+LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 DEFAULT_DATABASE = Path("run/exchange.sqlite")
 DEMO_DATABASE = Path("run/demo.sqlite")
@@ -26,6 +34,11 @@ FILL_DELAY_MAX_MS = 5 * SECOND_MS
 """Orders are refused when they have waited this long for an index."""
 BODY_MIN, BODY_MAX = 1_024, 16 * 1_048_576
 RATE_MAX = 1_000_000
+HOLD_MAX_MS = 30 * DAY_MS
+DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
+CONNECTIONS_MAX = 1_000_000
+PATIENCE_MIN_S, PATIENCE_MAX_S = 0.1, 600.0
+DRAIN_MAX_S = 30.0
 TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
 
 
@@ -38,11 +51,13 @@ class Settings:
     """The settings of one server.
 
     Attributes:
-        database: The SQLite file of the exchange.
+        database: Where the exchange is kept, its shard included.
         master_key: The file that the secrets of all API keys are derived from.
+        replica: A server that follows the database, for queries of history.
         host: Address to listen on; other machines reach only what is not loopback.
         port: 0 takes any that is free.
-        feed: Where prices come from; with push, from the operator.
+        feed: Where prices come from; with push, from the operator. Of `pyth` and `deribit` both
+            can be given, with a comma between.
         data: Folder of price history, for replay.
         start_ms: When the replay begins.
         end_ms: When it ends; exclusive.
@@ -54,16 +69,30 @@ class Settings:
         body_max: Longest body of a request, in bytes.
         demo: Whether an empty database is filled with an example, with keys that are printed.
         tokens: Listed at the start where they are not.
+        log_format: How lines of the log are written.
+        log_level: Events below it are not logged.
+        access_log: Whether every request has a line in the log.
+        metrics_port: Where `/metrics` is, and only there, on loopback; 0 takes any that is free.
+        trusted_proxies: Addresses and networks whose `X-Forwarded-For` is believed.
+        connections_max: Connections at a time; more are refused.
+        patience_s: Seconds a caller has for a head, and for a body.
+        drain_s: Seconds from the signal to stop until no connection is accepted.
+        pyth: Where Hermes is, with its key.
+        deribit_url: Where Deribit's WebSocket is.
+        domain: Host, with its port, that wallets are told they log in to; None: the one it listens
+            on.
+        withdrawal_hold_ms: How old a withdrawal destination must be.
 
     Raises:
         SettingsError: One of them is out of range, or two do not go together.
     """
 
-    database: Path
+    database: DatabaseUrl
     master_key: Path
+    replica: DatabaseUrl | None = None
     host: str = "127.0.0.1"
     port: int = 8080
-    feed: FeedName = "simulated"
+    feed: str = "simulated"
     data: Path | None = None
     start_ms: int | None = None
     end_ms: int | None = None
@@ -75,16 +104,44 @@ class Settings:
     body_max: int = 262_144
     demo: bool = False
     tokens: tuple[str, ...] = ()
+    log_format: LogFormat = "auto"
+    log_level: LogLevel = "info"
+    access_log: bool = False
+    metrics_port: int | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    connections_max: int = 16_384
+    patience_s: float = 10.0
+    drain_s: float = 0.1
+    pyth: PythSettings = field(default_factory=PythSettings)
+    deribit_url: str = DERIBIT_URL
+    domain: str | None = None
+    withdrawal_hold_ms: int = DAY_MS
 
     def __post_init__(self) -> None:
         self._check_ranges()
+        self._check_database()
         if not all(TOKEN_NAME.fullmatch(name) for name in self.tokens):
             raise SettingsError(f"--tokens {','.join(self.tokens)!r}: a name is like TSLA.M")
         if len(set(self.tokens)) < len(self.tokens):
             raise SettingsError("--tokens names one twice")
         if self.demo and not self.is_loopback:
             raise SettingsError(f"--demo prints its keys: not on --host {self.host}, only loopback")
+        if self.domain is not None and not DOMAIN.fullmatch(self.domain):
+            raise SettingsError(f"--domain {self.domain!r}: a host, as exchange.example or h:8080")
+        self._check_feed()
+        self._check_proxies()
         self._check_replay()
+
+    def _check_database(self) -> None:
+        if self.replica is None:
+            return
+        if self.database.server is None or self.replica.server is None:
+            raise SettingsError("--replica: history is read elsewhere only of PostgreSQL")
+
+    def _check_feed(self) -> None:
+        check_feed(self.feed, self.pyth, self.deribit_url)
+        if self.feed not in ("simulated", "replay") and self.speed != 1.0:
+            raise SettingsError("--speed: prices from outside come at the pace of the wall clock")
 
     def _check_ranges(self) -> None:
         for option, given, least, most in (
@@ -94,14 +151,25 @@ class Settings:
             ("--fill-delay", self.fill_delay_ms, 0, FILL_DELAY_MAX_MS - 1),
             ("--rate", self.rate_per_second, 0, RATE_MAX),
             ("--rate-burst", self.rate_burst, 0, RATE_MAX),
+            ("--withdrawal-hold", self.withdrawal_hold_ms, 0, HOLD_MAX_MS),
             ("--body-max", self.body_max, BODY_MIN, BODY_MAX),
+            ("--metrics-port", self.metrics_port or 0, 0, 65_535),
+            ("--connections-max", self.connections_max, 1, CONNECTIONS_MAX),
+            ("--patience", self.patience_s, PATIENCE_MIN_S, PATIENCE_MAX_S),
+            ("--drain", self.drain_s, 0.0, DRAIN_MAX_S),
         ):
             if not least <= given <= most:
                 raise SettingsError(f"{option} {given} is not between {least} and {most}")
 
+    def _check_proxies(self) -> None:
+        for given in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(given)
+            except ValueError:
+                text = f"--trusted-proxies {given!r} is no address and no network"
+                raise SettingsError(text) from None
+
     def _check_replay(self) -> None:
-        if self.feed == "push" and self.speed != 1.0:
-            raise SettingsError("--speed: pushed prices come at the pace of the wall clock")
         if self.feed != "replay":
             if self.start_ms is not None or self.end_ms is not None:
                 raise SettingsError("--from and --to need --feed replay")
@@ -112,12 +180,22 @@ class Settings:
             raise SettingsError("--feed replay needs --from and --to, in this order")
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Which sources the feed is the median of; empty where it is none."""
+        return () if self.feed in ALONE else tuple(self.feed.split(","))
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return _is_loopback(self.host)
+
+    @property
+    def site(self) -> tuple[str, str]:
+        """The host that wallets log in to, and its address."""
+        if self.domain is not None:
+            return self.domain, f"https://{self.domain}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}", f"http://{host}:{self.port}"
 
     @property
     def is_rate_limited(self) -> bool:
@@ -125,11 +203,55 @@ class Settings:
         return self.rate_per_second > 0 and self.rate_burst > 0
 
 
-def usual_master_key(database: Path, *, demo: bool = False) -> Path:
+def check_feed(feed: str, pyth: PythSettings, deribit_url: str) -> None:
+    """Refuse feeds that there are not or that do not go together, and where they cannot be.
+
+    Raises:
+        SettingsError: They are such.
+    """
+    names = feed.split(",")
+    if feed not in ALONE and not set(names) <= set(SOURCES):
+        raise SettingsError(
+            f"--feed {feed!r} is not simulated, replay, push, pyth, deribit or pyth,deribit:"
+            " the first three stay alone"
+        )
+    if len(set(names)) < len(names):
+        raise SettingsError(f"--feed {feed!r} names one twice")
+    _check_url("--pyth-url", pyth.url, ("http", "https"))
+    _check_url("--deribit-url", deribit_url, ("ws", "wss"))
+    if pyth.key is not None and not _keeps_secrets(pyth.url):
+        raise SettingsError("--pyth-url: with a key it begins with https")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_url(option: str, url: str, schemes: tuple[str, str]) -> None:
+    """Refuse what is no plain address; a key in it would be shown wherever the address is."""
+    try:
+        given = urlsplit(url)
+        is_plain = given.scheme in schemes and given.hostname and given.port != 0
+    except ValueError:
+        given, is_plain = urlsplit(""), None
+    if not is_plain or given.username or given.password or given.query or given.fragment:
+        raise SettingsError(f"{option}: an address is like {schemes[1]}://host/path, no more")
+
+
+def _keeps_secrets(url: str) -> bool:
+    given = urlsplit(url)
+    return given.scheme == "https" or _is_loopback(given.hostname or "")
+
+
+def usual_master_key(database: DatabaseUrl, *, demo: bool = False) -> Path:
     """Return where the master key of a database is when nobody says: beside it, or at home."""
-    beside = database.with_suffix(".key")
-    if demo or beside.exists():
-        return beside
+    if database.path is not None:
+        beside = database.path.with_suffix(".key")
+        if demo or beside.exists():
+            return beside
     return Path.home() / ".evergamma" / "master.key"
 
 
@@ -142,9 +264,9 @@ def read_master_key(path: Path) -> bytes:
     try:
         if not path.exists():
             _make_master_key(path)
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~0o600:
-            raise SettingsError(f"--master-key {path} has mode {mode:04o}: others must not; 0600")
+        fault = mode_fault(path)
+        if fault is not None:
+            raise SettingsError(f"--master-key {path} {fault}")
         key = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"--master-key {path}: {error.strerror}") from None

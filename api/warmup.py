@@ -10,15 +10,21 @@ from typing import Any
 import httpx
 
 from amm.units import MINUTE_MS, YEAR_MS
+from api.access.records import ROLES
+from api.access.ring import KeyRing
 from api.client import AsyncClient
 from api.clock import Clock
 from api.demo import DEMO_TOKENS, PROVIDER, seed_demo
 from api.exchange import Exchange
 from api.http.app import create_app
-from api.keys import ROLES, KeyRing
+from api.http.metrics import Metrics
+from api.http.patience import Patience
+from api.logs import Log
 from api.service import Service
 from api.settings import Settings
-from api.store import Store
+from api.storage.engines import access_engine
+from api.storage.store import open_store
+from api.stream.hub import Hub
 
 _TOKEN = DEMO_TOKENS[0]
 _SERIES = f"BTC-{_TOKEN}-100000-C"
@@ -35,11 +41,11 @@ def warm_up() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request
     with tempfile.TemporaryDirectory(prefix="evergamma-") as folder:
         place = Path(folder)
-        store = Store(place / "warm.sqlite")
+        store = open_store(place / "warm.sqlite")
         exchange = Exchange(store)
         seed_demo(exchange, _NOW_MS, (_TOKEN,))
-        keys = KeyRing(store.path, bytes(32))
-        settings = Settings(database=store.path, master_key=place / "warm.key")
+        keys = KeyRing(access_engine(store.url), bytes(32))
+        settings = Settings(database=store.url, master_key=place / "warm.key")
         asyncio.run(_ask_everything(exchange, keys, settings))
         keys.close()
         store.close()
@@ -49,13 +55,16 @@ async def _ask_everything(exchange: Exchange, keys: KeyRing, settings: Settings)
     clock = Clock(_STANDING, _NOW_MS - MINUTE_MS)
     service = Service(exchange, clock, None, fill_delay_ms=0)
     key = keys.create(PROVIDER, ROLES, None, _NOW_MS)
-    app: Any = create_app(service, keys, settings)
+    hub = Hub(service, keys)
+    metrics = Metrics(service, Log("json", "error"), Patience(), hub.counts)
+    app: Any = create_app(service, keys, settings, metrics, hub)
     await service.start()
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
             client = AsyncClient("http://warm", key.id, key.secret, http=http)
             await _trade(client)
             await _provide(client)
+            await _govern(client)
             await _read(client)
     finally:
         await service.stop()
@@ -80,6 +89,16 @@ async def _provide(client: AsyncClient) -> None:
     await client.provider()
 
 
+async def _govern(client: AsyncClient) -> None:
+    """Announce and do what halts trading while it is done: nobody shall wait for a compiler."""
+    operator, now_ms = client.operator, (await client.time()).exchange_time
+    await operator.set_parameters(_TOKEN, {"fee": 0.001}, now_ms)
+    await operator.announce_split(_TOKEN, 2, 1, now_ms)
+    await operator.apply_action(_TOKEN)
+    await operator.announce_dividend(_TOKEN, "1", now_ms)
+    await operator.apply_action(_TOKEN)
+
+
 async def _read(client: AsyncClient) -> None:
     await client.status()
     await client.instrument(_SERIES)
@@ -92,6 +111,7 @@ async def _read(client: AsyncClient) -> None:
         client.tickers(),
         client.pools(),
         client.parameters(),
+        client.corporate_actions(),
         client.public_trades(_TOKEN),
         client.pool_history(_TOKEN),
         client.mark_history(_SERIES),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.keys import KeyRecord
+from api.access.records import KeyRecord
 
 _TRADE = """\
 from api.client import Client

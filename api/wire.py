@@ -30,12 +30,20 @@ Instant = Annotated[int, Meta(ge=1, le=7_258_118_400_000, description="Milliseco
 # A line feed may follow what `$` matches, so that each says that none does.
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$(?!\n)", max_length=64)]
 """An account, a reference or a label of the caller's."""
-TokenName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.]{0,15}$(?!\n)", examples=["TSLA.M"])]
+TokenName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Z0-9][A-Z0-9.]{0,15}(~([2-9]|[1-9][0-9]{1,2}))?$(?!\n)",
+        examples=["TSLA.M", "TSLA.M~2"],
+    ),
+]
+"""A token, or its k-th generation, NAME~k."""
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}$(?!\n)", examples=["BTC"])]
 InstrumentName = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Z]{2,8}-[A-Z0-9][A-Z0-9.]{0,15}-(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?-[CP]$",
+        pattern=r"^[A-Z]{2,8}-[A-Z0-9][A-Z0-9.]{0,15}(~([2-9]|[1-9][0-9]{1,2}))?"
+        r"-(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?-[CP]$",
         max_length=64,
         examples=["BTC-TSLA.M-100000-C"],
     ),
@@ -43,6 +51,16 @@ InstrumentName = Annotated[
 Side = Literal["open", "close"]
 PoolName = Literal["main", "insurance"]
 Role = Literal["read", "trade", "provide", "risk", "operator"]
+Networks = Annotated[
+    list[
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9a-fA-F:.]{2,45}(/[0-9]{1,3})?$(?!\n)", examples=["203.0.113.0/24"]),
+        ]
+    ],
+    Meta(max_length=32),
+]
+"""Networks that a key may be used from."""
 
 
 class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -144,11 +162,51 @@ class Index(Given):
     high: Decimal
 
 
+StateName = Literal["NORMAL", "STALE", "STRESSED", "WINDDOWN", "EXHAUSTED", "PAUSED", "HALTED"]
+"""What can be done in a token: its pools' condition, or what is in the way of trading first.
+
+HALTED: a corporate action is awaited, nothing but that. EXHAUSTED: positions can be closed alone.
+PAUSED: the operator lets nobody open. STALE: an index is not fresh. Then as the condition.
+"""
+
+
 class TokenState(Given):
-    """One token in the status: NORMAL, STALE (no opens, no flush) or PAUSED (no opens)."""
+    """One token in the status."""
 
     token: str
-    state: Literal["NORMAL", "STALE", "PAUSED"]
+    state: StateName
+
+
+class FeedPrice(Given):
+    """The last good price of a symbol from one source: its publish time, 0 where there is none."""
+
+    symbol: str
+    published: Millis
+
+
+class FeedSource(Given):
+    """A source of prices.
+
+    Attributes:
+        name: As in the feed's.
+        state: live: a fresh price of every symbol; part: of some; down: of none; starting: not
+            heard of yet; refused: the last price of some symbol was not believed.
+        last: When its last good price was published; 0: there was none.
+        messages: Heard since the start.
+        failures: Connections lost or refused, and prices that were no good.
+        reconnects: Connections that were begun again.
+        last_error: What was wrong last, or why it is refused.
+        prices: Of each symbol.
+    """
+
+    name: str
+    state: Literal["starting", "live", "part", "down", "refused"]
+    last: Millis
+    messages: int
+    failures: int
+    reconnects: int
+    last_error: str | None
+    prices: list[FeedPrice]
 
 
 class Status(Given):
@@ -160,10 +218,11 @@ class Status(Given):
         started: When the process began.
         exchange_time: Time of the journal.
         feed: Where prices come from.
+        feeds: Each source of it; none where prices are pushed.
         journal: Commands journalled so far.
         indices: Every underlying.
         tokens: Every token.
-        invariants: "hold", or the first that is broken, as I1 ... I14.
+        invariants: "hold", or the first that is broken, as I1 ... I15.
         invariants_checked: When they were last checked.
         waiting: Orders waiting for an index.
         lag: Milliseconds the last batch took from its first command to its commit.
@@ -174,6 +233,7 @@ class Status(Given):
     started: Millis
     exchange_time: Millis
     feed: str
+    feeds: list[FeedSource]
     journal: int
     indices: list[Index]
     tokens: list[TokenState]
@@ -205,13 +265,63 @@ class SeriesTerms(Given):
     discount_rate: Decimal
 
 
+class StockSession(Given):
+    """Whether the stock of a token trades.
+
+    Attributes:
+        name: REGULAR, EXTENDED before and after it, OVERNIGHT, CLOSED; HALTED where the operator
+            says so.
+        next: The one after it; null while HALTED.
+        changes: When that begins.
+    """
+
+    name: Literal["REGULAR", "EXTENDED", "OVERNIGHT", "CLOSED", "HALTED"]
+    next: Literal["REGULAR", "EXTENDED", "OVERNIGHT", "CLOSED"] | None
+    changes: Millis | None
+
+
+class StockPrice(Given):
+    """What the stock of a token costs, for display: nothing is computed from it.
+
+    Attributes:
+        stock: USD a share.
+        multiplier: Shares that a token stands for.
+        reference: What a token should cost: stock x multiplier.
+        token: What it costs where it is traded; null where that is not known.
+        away: Whether that is more than 3 % from the reference.
+        published: When, in exchange time.
+    """
+
+    stock: Decimal
+    multiplier: Decimal
+    reference: Decimal
+    token: Decimal | None
+    away: bool
+    published: Millis
+
+
 class Token(Given):
-    """A listed token: what may be traded in it."""
+    """A listed token.
+
+    Attributes:
+        token: Its name.
+        decimals: Kept of its amounts.
+        listed: When, in exchange time.
+        paused: Whether it takes no openings.
+        deposits_held: Whether its pools take no deposits, because it does not follow its stock.
+        session: Of its stock, where it is known.
+        stock: Its stock's price, where the operator gives one.
+        notional_min: Least notional of an opening.
+        terms: Of new series, by underlying.
+    """
 
     token: str
     decimals: int
     listed: Millis
     paused: bool
+    deposits_held: bool
+    session: StockSession | None
+    stock: StockPrice | None
     notional_min: Decimal
     terms: list[SeriesTerms]
 
@@ -302,6 +412,7 @@ class PoolSide(Given):
         share_price: (nav_mid + 1 unit) / (shares + 1 unit).
         deposits_waiting: Tokens asked to be deposited.
         redemptions_waiting: Shares asked to be redeemed.
+        free: What redemptions could take now, in tokens.
     """
 
     cash: Decimal
@@ -312,6 +423,11 @@ class PoolSide(Given):
     share_price: Decimal
     deposits_waiting: Decimal
     redemptions_waiting: Decimal
+    free: Decimal
+
+
+Condition = Literal["NORMAL", "STALE", "STRESSED", "WINDDOWN", "EXHAUSTED"]
+"""What the marks of a pool let it take on; see docs/pools.md."""
 
 
 class Pool(Given):
@@ -320,6 +436,7 @@ class Pool(Given):
     Attributes:
         token: Its name.
         state: As in the status.
+        condition: What its marks let it take on.
         main: First underwriter.
         insurance: Excess-of-loss cover.
         locked: The most all open positions can ever be paid.
@@ -334,7 +451,8 @@ class Pool(Given):
     """
 
     token: str
-    state: Literal["NORMAL", "STALE", "PAUSED"]
+    state: StateName
+    condition: Condition
     main: PoolSide
     insurance: PoolSide
     locked: Decimal
@@ -346,6 +464,99 @@ class Pool(Given):
     flushes: int
     next_flush: Millis
     cutoff: Millis
+
+
+class Performance(Given):
+    """What a pool's shares have earned, flush by flush, and what they can be expected to.
+
+    Attributes:
+        since: When the first flush counted was; null before there was one.
+        flushes: Changes from flush to flush that are counted, the last year's at most.
+        realised_apr: Logarithm of the growth of a share, a year; null before there is a change.
+        realised_error: Its standard error, from the changes; null before there are two.
+        premium_apr: What options stream now to this pool, a year, over what it is worth: before
+            all gains and losses on the options. Null where it is worth nothing.
+        drawdown: How far the share is now below its highest; a ratio.
+        drawdown_max: The most it has been.
+    """
+
+    since: Millis | None
+    flushes: int
+    realised_apr: Decimal | None
+    realised_error: Decimal | None
+    premium_apr: Decimal | None
+    drawdown: Decimal
+    drawdown_max: Decimal
+
+
+class Advance(Given):
+    """What insurance advanced on a day, counted from 1970: written off from `since` to `until`.
+
+    `amount` was left at `since`; `remaining` is what was left at the last flush or since.
+    """
+
+    day: int
+    amount: Decimal
+    since: Millis
+    until: Millis
+    remaining: Decimal
+
+
+class Owed(Given):
+    """What main will owe at a time, if no more is advanced or paid back."""
+
+    exchange_time: Millis
+    amount: Decimal
+
+
+class Cover(Given):
+    """How the cover period of main LPs stands, at the marks.
+
+    Attributes:
+        pnl: Main's profit and loss in it, flows and cover left out.
+        deductible: What main LPs bear themselves.
+        deductible_left: What of it they have not borne yet.
+        layer: What insurance pays in the period at most.
+        claimed: What it has paid.
+        available: What it can pay now.
+        claim: What it would pay if the flush were now.
+        period_end: When the period's last flush is due.
+        owed: Advances main has not paid back.
+        advances: The lots of these, the oldest first.
+        write_off: What will be left of them by and by.
+    """
+
+    pnl: Decimal
+    deductible: Decimal
+    deductible_left: Decimal
+    layer: Decimal
+    claimed: Decimal
+    available: Decimal
+    claim: Decimal
+    period_end: Millis
+    owed: Decimal
+    advances: list[Advance]
+    write_off: list[Owed]
+
+
+class PoolDetail(Pool):
+    """Both pools of a token, and what its LPs have had and can expect of them.
+
+    Attributes:
+        stress: What the base stress would cost main.
+        premium: What options stream now, a year.
+        main_performance: Of a main share.
+        insurance_performance: Of an insurance share.
+        cover: How insurance stands behind main.
+        session: Of the token's stock, where it is known.
+    """
+
+    session: StockSession | None
+    stress: Decimal
+    premium: Decimal
+    main_performance: Performance
+    insurance_performance: Performance
+    cover: Cover
 
 
 class PoolPoint(Given):
@@ -361,7 +572,11 @@ class PoolPoint(Given):
 
 
 class FlushRecord(Given):
-    """A flush: NAV and shares of the main pool as priced, and after LPs came and went."""
+    """A flush: NAV and shares of the main pool as priced, and after LPs came and went.
+
+    `insurance` is the insurance pool's cash, after it as all that follows; `share_growth` is what a
+    share has become of 1 since the flush before. `bundle` is the SHA-256 of the flush's bundle.
+    """
 
     flush: int
     exchange_time: Millis
@@ -370,6 +585,13 @@ class FlushRecord(Given):
     share_price: Decimal
     nav_mid_after: Decimal
     shares_after: Decimal
+    share_price_after: Decimal
+    share_growth: Decimal
+    insurance: Decimal
+    insurance_shares: Decimal
+    insurance_share_price: Decimal
+    insurance_share_growth: Decimal
+    bundle: str
 
 
 class Scenarios(Given):
@@ -397,13 +619,64 @@ class PublicTrade(Given):
     index: Decimal
 
 
+class ParametersVersion(Given):
+    """A version of a token's parameters that was announced."""
+
+    version: int
+    announced: Millis
+    effective: Millis
+    parameters: dict[str, float]
+
+
 class TokenParameters(Given):
-    """The parameters of a token in force; numbers as `docs/rules.md` names and scales them."""
+    """The parameters of a token; numbers as `docs/rules.md` names and scales them.
+
+    Attributes:
+        token: Its name.
+        version: In force.
+        effective: Since when.
+        parameters: In force.
+        announced: What takes their place, from `effective` on; null where nothing was announced.
+    """
 
     token: str
     version: int
     effective: Millis
     parameters: dict[str, float]
+    announced: ParametersVersion | None = None
+
+
+class CorporateAction(Given):
+    """A split or a dividend of a token, in all its generations.
+
+    Trading waits from `effective` on (`open`), until it is done (`applied`), taken back
+    (`withdrawn`) or `lapses`.
+
+    Attributes:
+        id: Its number.
+        token: Name of the first generation.
+        action: What it is.
+        status: Where it stands.
+        announced: When it was.
+        effective: When its window opens.
+        lapses: When its window closes at the latest, or it was taken back.
+        applied: When it was done; null before.
+        numerator: Of a split: new tokens ...
+        denominator: ... for so many old ones.
+        amount: Of a dividend: tokens for all custody together.
+    """
+
+    id: str
+    token: str
+    action: Literal["split", "dividend"]
+    status: Literal["announced", "open", "applied", "withdrawn", "lapsed"]
+    announced: Millis
+    effective: Millis
+    lapses: Millis
+    applied: Millis | None
+    numerator: int | None
+    denominator: int | None
+    amount: Decimal | None
 
 
 # -- quote and trade
@@ -675,22 +948,94 @@ class LedgerLine(Given):
 
 
 class WithdrawalRequest(Asked):
-    """Take free balance out."""
+    """Take free balance out, to a destination by its label or id where the account lists some."""
 
     token: TokenName
     amount: Amount
+    destination: Name | None = None
 
 
-class Withdrawal(Given):
-    """A withdrawal; completed once the operator has paid it out."""
+class TransferRequest(Asked):
+    """Move free balance to another generation of the same token."""
+
+    token: TokenName
+    target: TokenName
+    amount: Amount
+
+
+class Transfer(Given):
+    """A balance that was moved from one generation to another."""
 
     id: str
     token: str
+    target: str
+    amount: Decimal
+    exchange_time: Millis
+
+
+class Withdrawal(Given):
+    """A withdrawal; completed once the operator has paid it out.
+
+    Its `id` begins with its token, as TSLA.M-1.
+    `destination` is the address it is sent to, null where none was named.
+    """
+
+    id: str
+    account: str
+    token: str
     amount: Decimal
     status: Literal["pending", "completed"]
+    destination: str | None
     requested: Millis
     completed: Millis | None
     reference: str | None
+
+
+class DestinationRequest(Asked):
+    """A place withdrawals may be sent to, as the operator is to read it, and what to call it."""
+
+    label: Name
+    address: Annotated[str, Meta(pattern=r"^[!-~]{1,128}$(?!\n)", max_length=128)]
+
+
+class Destination(Given):
+    """A place withdrawals may be sent to.
+
+    Attributes:
+        id: Names it, as its label does while it is listed.
+        label: The account's name of it.
+        address: As the operator reads it.
+        created: When it was listed.
+        usable: From when on it can be used.
+        removed: When it was removed; null: it is listed.
+    """
+
+    id: str
+    label: str
+    address: str
+    created: Millis
+    usable: Millis
+    removed: Millis | None
+
+
+class ListSwitch(Asked):
+    """Whether to withdraw to the account's destinations only."""
+
+    on: bool
+
+
+class WithdrawalList(Given):
+    """Whether the account withdraws to its destinations only.
+
+    Attributes:
+        on: Whether it does now.
+        since: Since when; null where it does not.
+        until: Until when, where it was switched off; null where it was not.
+    """
+
+    on: bool
+    since: Millis | None
+    until: Millis | None
 
 
 class Deposit(Given):
@@ -736,6 +1081,13 @@ class PoolRequest(Given):
         requested: When.
         flush: Number of the first flush it can be in.
         expected: When that flush is, while the request is open.
+        ahead: What others have offered of the same kind for earlier flushes and is still open.
+        beside: The same, for the same flush: these are filled alike.
+        fill_flush: Number of the flush that would fill the last of it, if every flush found as
+            much free as there is now and nobody came; null where that is never, and where not open.
+        fill_expected: When that flush is.
+
+    The last four are null in the answer to the request itself.
     """
 
     id: str
@@ -750,10 +1102,17 @@ class PoolRequest(Given):
     requested: Millis
     flush: int
     expected: Millis | None
+    ahead: Decimal | None = None
+    beside: Decimal | None = None
+    fill_flush: int | None = None
+    fill_expected: Millis | None = None
 
 
 class Holding(Given):
-    """Shares of one pool; `value` is what they would be redeemed for now, exit fee apart."""
+    """Shares of one pool; `value` is what they would be redeemed for now, exit fee apart.
+
+    `performance` is that of the pool's shares, whoever holds them.
+    """
 
     token: str
     pool: PoolName
@@ -762,6 +1121,7 @@ class Holding(Given):
     share_price: Decimal
     value: Decimal
     share_of_pool: Decimal
+    performance: Performance
 
 
 class Provider(Given):
@@ -798,6 +1158,31 @@ class ListingRequest(Asked):
     parameters: dict[str, float] = {}
 
 
+class ParametersRequest(Asked):
+    """Announce changes of a token's parameters; what is not given stays as it is in force."""
+
+    token: TokenName
+    parameters: dict[str, float]
+    effective_at: Instant
+
+
+class CorporateActionRequest(Asked):
+    """Announce a split (`numerator` new for `denominator` old) or a dividend of `amount`."""
+
+    token: TokenName
+    action: Literal["split", "dividend"]
+    effective_at: Instant
+    numerator: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    denominator: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    amount: Amount = "0"
+
+
+class ApplicationRequest(Asked):
+    """Carry out an announced action; a reference is unique on the exchange."""
+
+    reference: Name | None = None
+
+
 class TokenRequest(Asked):
     """One token."""
 
@@ -820,6 +1205,29 @@ class PriceRequest(Asked):
     confidence: Amount = "0"
     vol: Amount | None = None
     sources: Annotated[int, Meta(ge=1, le=1_000)] = 1
+
+
+class StockPriceRequest(Asked):
+    """What a token's stock costs in USD, and the token itself where it is traded.
+
+    `published_at` is exchange time, at most an hour ago; `multiplier` the shares that a token
+    stands for.
+    """
+
+    token: TokenName
+    stock: Amount
+    published_at: Instant
+    multiplier: Amount = "1"
+    token_price: Amount | None = None
+    halted: bool = False
+
+
+class StockPriceResult(Given):
+    """The price as it is shown, and whether deposits into the token's pools are held now."""
+
+    token: str
+    deposits_held: bool
+    stock: StockPrice
 
 
 class PriceResult(Given):
@@ -856,15 +1264,58 @@ class Accepted(Given):
 
 
 class KeyRequest(Asked):
-    """A new key of an account."""
+    """A new key of an account.
+
+    Attributes:
+        account: Whose.
+        roles: What it may do.
+        label: What it is for.
+        expires_at: When it ends; null: it stays.
+        networks: Where it may be used from, as 203.0.113.0/24; none: anywhere.
+        withdraw: Whether it may take money out, where its roles may.
+    """
 
     account: Name
     roles: Annotated[list[Role], Meta(min_length=1, max_length=5)]
     label: Name | None = None
+    expires_at: Instant | None = None
+    networks: Networks = []
+    withdraw: bool = True
+
+
+class OwnKeyRequest(Asked):
+    """A new key of the own account; what is null is as it is of the key that signs."""
+
+    roles: Annotated[list[Role], Meta(min_length=1, max_length=5)]
+    label: Name | None = None
+    expires_at: Instant | None = None
+    networks: Networks | None = None
+    withdraw: bool | None = None
+
+
+class RotationRequest(Asked):
+    """Take another key in place of one, which stays good for `overlap` seconds."""
+
+    overlap: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
 
 
 class Key(Given):
-    """A key; its secret is shown once, when it is made."""
+    """A key; its secret is shown once, when it is made.
+
+    Attributes:
+        id: Names it.
+        account: Whose it is.
+        roles: What it may do.
+        label: What it is for.
+        created: When it was made.
+        revoked: When it was revoked; null: it was not.
+        expires: When it ends; null: it stays.
+        networks: Where it may be used from; none: anywhere.
+        withdraw: Whether it may take money out, where its roles may.
+        rotated_from: The key it has taken the place of.
+        made_by: The key that made it, or how it came to be.
+        secret: What requests are signed with.
+    """
 
     id: str
     account: str
@@ -872,7 +1323,90 @@ class Key(Given):
     label: str | None
     created: Millis
     revoked: Millis | None
+    expires: Millis | None = None
+    networks: list[str] = []
+    withdraw: bool = True
+    rotated_from: str | None = None
+    made_by: str = ""
     secret: str | None = None
+
+
+class EndedKey(Key):
+    """A key that was revoked.
+
+    Attributes:
+        ended: How many keys that were made with it have ended with it, by this request.
+    """
+
+    ended: int = 0
+
+
+class ChallengeRequest(Asked):
+    """Log in with a wallet: an Ethereum address, and the network it is on."""
+
+    address: Annotated[
+        str,
+        Meta(
+            pattern=r"^0x[0-9A-Fa-f]{40}$(?!\n)",
+            max_length=42,
+            examples=["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"],
+        ),
+    ]
+    chain_id: Annotated[int, Meta(ge=1, le=2**53)] = 1
+
+
+class Challenge(Given):
+    """What the wallet is to sign (EIP-4361, personal_sign), exactly as it is, and until when.
+
+    `account` is the address with its checksum, as the account is named.
+    """
+
+    message: str
+    account: str
+    expires: Millis
+
+
+class LoginRequest(Asked):
+    """A message of the exchange and the wallet's signature of it, 65 bytes in hex."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    signature: Annotated[str, Meta(pattern=r"^0x[0-9A-Fa-f]{130}$(?!\n)", max_length=132)]
+
+
+class AuditLine(Given):
+    """What an operator or the owner of a key did, or somebody tried.
+
+    Attributes:
+        id: Its number.
+        time: When, of the server's clock.
+        account: Whose key it was.
+        key: Its id; where the signature was not good, the one that was claimed.
+        address: Where it came from; empty for the command line.
+        action: Method and route, or the command.
+        subject: What it was about: what the path names, and what was made.
+        request_id: As in the answer's header `EG-Request`.
+        idempotency_key: Of the request.
+        body_sha256: Of the body, hex; empty without one.
+        status: Of the answer; 0 for the command line.
+        code: Of the problem; empty where there was none.
+        shard: Which of several servers of a database it was asked of; empty for the command line.
+        journal_id: Number of its record in that server's journal, where it is in there.
+    """
+
+    id: str
+    time: Millis
+    account: str
+    key: str
+    address: str
+    action: str
+    subject: str
+    request_id: str
+    idempotency_key: str
+    body_sha256: str
+    status: int
+    code: str
+    shard: str
+    journal_id: str | None
 
 
 class Limits(Given):

@@ -12,6 +12,7 @@ from amm.units import (
     tokens_down,
     tokens_up,
 )
+from vaults.insurance import book_advance
 from vaults.ledger import post, transfer
 from vaults.market import Market
 from vaults.moves import Bucket, Flow, Move
@@ -40,7 +41,6 @@ _CLOCK = Move.CLOCK.value
 _RESIZE = Move.RESIZE.value
 _SPREAD = Move.SPREAD.value
 _COUNT = Move.COUNT.value
-_ADVANCE = Move.ADVANCE.value
 _BALANCES = Bucket.BALANCES.value
 _MAIN = Bucket.MAIN.value
 _INSURANCE = Bucket.INSURANCE.value
@@ -49,6 +49,7 @@ _CLOSE = Flow.CLOSE.value
 _CASH_OUT = Flow.CASH_OUT.value
 _FEE = Flow.FEE.value
 _IMPACT_REFUNDED = Flow.IMPACT_REFUNDED.value
+_PAID_BY_INSURANCE = Flow.PAID_BY_INSURANCE.value
 _NONE = Reject.NONE.value
 _ACCOUNT_UNKNOWN = Reject.ACCOUNT_UNKNOWN.value
 _POSITION_UNKNOWN = Reject.POSITION_UNKNOWN.value
@@ -102,13 +103,16 @@ def price_closing(
 
 
 @kernel
-def pay_out(state: State, bucket: int, account: int, amount: int, flow: int) -> None:
+def pay_out(
+    state: State, rules: Rules, bucket: int, account: int, amount: int, flow: int, now_ms: int
+) -> None:
     """Pay from main, and beyond it from insurance, which main LPs then owe."""
     from_main = min(amount, int(state.pool[0].main))
     transfer(state, _MAIN, bucket, account, from_main, flow)
     if from_main < amount:
         transfer(state, _INSURANCE, bucket, account, amount - from_main, flow)
-        post(state, _ADVANCE, amount - from_main, 0, 0, 0, 0)
+        book_advance(state, rules, amount - from_main, now_ms)
+        post(state, _COUNT, _PAID_BY_INSURANCE, amount - from_main, 0, 0, 0)
 
 
 @kernel
@@ -121,8 +125,8 @@ def release(
     """
     account = int(state.positions[slot].account)
     proceeds = closing.gross - closing.fee
-    pay_out(state, _BALANCES, account, proceeds, _CLOSE)
-    pay_out(state, _FEES, account, closing.fee, _FEE)
+    pay_out(state, rules, _BALANCES, account, proceeds, _CLOSE, now_ms)
+    pay_out(state, rules, _FEES, account, closing.fee, _FEE, now_ms)
     settle_seller(state, rules, slot, proceeds, now_ms)
     post(state, _RESIZE, slot, -notional, -closing.impact_released, 0, 0)
     post(state, _SPREAD, closing.spread, now_ms, 0, 0, 0)
@@ -218,6 +222,6 @@ def cash_out(state: State, rules: Rules, slot: int, now_ms: int) -> None:
     account, notional = int(position.account), int(position.notional)
     cap_ppm = state.series[position.series].cap_ppm
     payout = mul_div_down(notional, cap_ppm, PPM)
-    pay_out(state, _BALANCES, account, payout, _CASH_OUT)
+    pay_out(state, rules, _BALANCES, account, payout, _CASH_OUT, now_ms)
     settle_seller(state, rules, slot, payout, now_ms)
     post(state, _RESIZE, slot, -notional, -int(position.impact_paid), 0, 0)

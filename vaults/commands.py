@@ -10,6 +10,8 @@ from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
 
 CALL = "call"
 PUT = "put"
+SPLIT = "split"
+DIVIDEND = "dividend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,16 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take free balance out of trading, to be paid out; the answer is the withdrawal's number."""
+    """Take free balance out of trading, to be paid out; the answer is the withdrawal's number.
+
+    The rules do not read its destination.
+    """
 
     token: str
     account: str
     amount: int
     now_ms: int
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,94 @@ class Resume:
     """Take openings in a token again."""
 
     token: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDeposits:
+    """Take no more deposits into a token's pools; whoever wants to leave can."""
+
+    token: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllowDeposits:
+    """Take deposits into a token's pools again."""
+
+    token: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetParameters:
+    """Announce parameters of a token, complete, in force from a time on; see `AdoptParameters`.
+
+    `named` are those that were asked for by name, in order: with other ones it is another request.
+    """
+
+    token: str
+    parameters: Parameters
+    effective_ms: int
+    now_ms: int
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptParameters:
+    """Put announced parameters in force, their time having come and capacity allowing."""
+
+    token: str
+    version: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAction:
+    """Announce a corporate action: from `effective_ms` on trading waits for it, 10 minutes at most.
+
+    Attributes:
+        token: The first generation's name; every generation of the token takes part.
+        action: `SPLIT`, or `DIVIDEND`.
+        numerator: For a split, new tokens ...
+        denominator: ... for this many old ones.
+        amount: For a dividend, tokens for all custody together.
+    """
+
+    token: str
+    action: str
+    effective_ms: int
+    now_ms: int
+    numerator: int = 1
+    denominator: int = 1
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawAction:
+    """Take the announced corporate action of a token back; where its window is open, it ends."""
+
+    token: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyAction:
+    """Carry out the announced corporate action of a token, within its window."""
+
+    token: str
+    now_ms: int
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveBalance:
+    """Move free balance of an account to another generation of the same token."""
+
+    token: str
+    target: str
+    account: str
+    amount: int
     now_ms: int
 
 
@@ -226,6 +320,14 @@ Command = (
     | SetSelfFunding
     | Pause
     | Resume
+    | HoldDeposits
+    | AllowDeposits
+    | SetParameters
+    | AdoptParameters
+    | AnnounceAction
+    | WithdrawAction
+    | ApplyAction
+    | MoveBalance
     | Tick
     | Restart
     | PublishSurface
@@ -252,9 +354,11 @@ class Outcome:
         done: For a flush, whether it was done and not postponed.
         nav: For a flush, NAV at mid it priced with, and after it, at the same marks.
         shares: Main shares that belong to them.
+        bundle: For a flush, the SHA-256 of its bundle, in hexadecimal.
         queued: For a close, whether it waits for a fresh index and nothing has moved.
         index_e8: Index a trade was done at.
         series: For a close, the row of the position's series; -1 where there is no position.
+        expected_ms: For a request, when the first flush it is in was expected as it was made.
     """
 
     code: int = 0
@@ -268,6 +372,8 @@ class Outcome:
     done: bool = True
     nav: tuple[int, int] = (0, 0)
     shares: tuple[int, int] = (0, 0)
+    bundle: str = ""
     queued: bool = False
     index_e8: int = 0
     series: int = -1
+    expected_ms: int = 0

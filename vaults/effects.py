@@ -1,10 +1,10 @@
 """What each kind of move does to the state: integer arithmetic, and assertions that it may."""
 
 from amm.kernel import kernel
-from amm.units import DAY_MS, E15, mul_div_down
+from amm.units import DAY_MS, E15, mul_div_down, mul_div_up
 from vaults.capacity import lock_of
 from vaults.moves import MAIN_POOL, Bucket, Flow, RequestStatus
-from vaults.state import NONE, VEST_LOTS, State
+from vaults.state import ADVANCE_LOTS, NONE, VEST_LOTS, State
 
 _OUTSIDE = Bucket.OUTSIDE.value
 _MAIN = Bucket.MAIN.value
@@ -17,6 +17,7 @@ _PENDING = Bucket.PENDING.value
 _FLOW_SPREAD = Flow.SPREAD.value
 _FLOW_PREMIUM = Flow.PREMIUM_ACCRUED.value
 _FLOW_RENT = Flow.RENT_ACCRUED.value
+_FLOW_WRITTEN_OFF = Flow.ADVANCE_WRITTEN_OFF.value
 _STATUS_OPEN = RequestStatus.OPEN.value
 
 
@@ -261,6 +262,12 @@ def fill_request(state: State, slot: int, filled: int, paid: int, status: int) -
     request.paid += paid
     request.status = status
     assert request.amount >= 0
+    pool = state.pool[0]
+    while (
+        pool.request_first < pool.request_count
+        and state.requests[pool.request_first].status != _STATUS_OPEN
+    ):
+        pool.request_first += 1
 
 
 @kernel
@@ -273,6 +280,76 @@ def book_spread(state: State, amount: int, now_ms: int) -> None:
         lot[1] = day
     lot[0] += amount
     state.flows[_FLOW_SPREAD] += amount
+
+
+@kernel
+def _write_off_lot(state: State, slot: int, now_ms: int) -> None:
+    """Write off what of a lot is due by now: evenly from its day on, nothing is left at its end."""
+    lot = state.advance_lots[slot]
+    if lot.remaining == 0:
+        return
+    left_ms = max(int(lot.until_ms) - max(now_ms, int(lot.since_ms)), 0)
+    remaining = mul_div_up(lot.amount, left_ms, int(lot.until_ms - lot.since_ms))
+    written_off = int(lot.remaining) - remaining
+    assert written_off >= 0
+    lot.remaining = remaining
+    state.pool[0].advances -= written_off
+    state.flows[_FLOW_WRITTEN_OFF] += written_off
+
+
+@kernel
+def write_off_advances(state: State, now_ms: int) -> None:
+    """Write off what is due of every lot."""
+    for slot in range(ADVANCE_LOTS):
+        _write_off_lot(state, slot, now_ms)
+    state.pool[0].written_off_ms = now_ms
+
+
+@kernel
+def book_advance(state: State, amount: int, now_ms: int, until_ms: int) -> None:
+    """Let main owe what insurance has paid for it, in the lot of the day.
+
+    What was left in the lot from a whole round of lots ago is written off by then; what came
+    earlier on the same day is written off at the pace of the new.
+    """
+    day = now_ms // DAY_MS
+    slot = day % ADVANCE_LOTS
+    lot = state.advance_lots[slot]
+    if lot.day != day:
+        _write_off_lot(state, slot, int(lot.until_ms))
+        lot.day = day
+    lot.remaining += amount
+    lot.amount = lot.remaining
+    lot.since_ms = now_ms
+    lot.until_ms = until_ms
+    state.pool[0].advances += amount
+
+
+@kernel
+def _oldest_lot(state: State) -> int:
+    """Return the oldest lot with something in it."""
+    found = NONE
+    for slot in range(ADVANCE_LOTS):
+        lot = state.advance_lots[slot]
+        if lot.remaining > 0 and (found == NONE or lot.day < state.advance_lots[found].day):
+            found = slot
+    assert found != NONE
+    return found
+
+
+@kernel
+def repay_advances(state: State, amount: int) -> None:
+    """Take a repayment off the oldest lots; the rest is written off in the time they have left."""
+    pool = state.pool[0]
+    pool.advances -= amount
+    left = amount
+    while left > 0:
+        lot = state.advance_lots[_oldest_lot(state)]
+        paid = min(left, int(lot.remaining))
+        lot.remaining -= paid
+        lot.amount = lot.remaining
+        lot.since_ms = max(lot.since_ms, pool.written_off_ms)
+        left -= paid
 
 
 @kernel
@@ -290,15 +367,50 @@ def set_flush(
 
 
 @kernel
-def track_cover(state: State, new_period: int, nav: int) -> None:
-    """Track the peak of insurance per share; a new period starts both over."""
+def close_books(state: State, accrued: int) -> None:
+    """Keep what the profit and loss until the next flush is told apart from."""
     pool = state.pool[0]
+    pool.closed_nav = pool.nav_after
+    pool.closed_insurance = pool.insurance
+    pool.closed_accrued = accrued
+    pool.closed_refundable = pool.impact_refundable
+    state.closed_flows[:] = state.flows
+
+
+@kernel
+def note_peak(state: State) -> None:
+    """Keep the highest insurance per share of the cover period."""
+    pool = state.pool[0]
+    now = float(pool.insurance) * float(pool.peak_shares)
+    if now > float(pool.peak_insurance) * float(pool.insurance_shares):
+        pool.peak_insurance = pool.insurance
+        pool.peak_shares = pool.insurance_shares
+
+
+@kernel
+def track_cover(state: State, new_period: int, nav: int, gain: int, claimed: int) -> None:
+    """Track main's profit and loss, what was claimed, and the peak of insurance per share.
+
+    A new period starts all of them over.
+    """
+    pool = state.pool[0]
+    pool.nav_after = nav
+    pool.cover_pnl += gain
+    pool.cover_claimed += claimed
     if new_period == 1:
         pool.cover_insurance = pool.insurance
         pool.cover_nav = nav
-    higher = float(pool.insurance) * float(pool.peak_shares) > float(pool.peak_insurance) * float(
-        pool.insurance_shares
-    )
-    if new_period == 1 or higher:
+        pool.cover_pnl = 0
+        pool.cover_claimed = 0
         pool.peak_insurance = pool.insurance
         pool.peak_shares = pool.insurance_shares
+    note_peak(state)
+
+
+@kernel
+def set_measured(state: State, underlying: int, index_e8: int, vol_e9: int, now_ms: int) -> None:
+    """Keep from which marks an underlying's profit and loss is measured next."""
+    book = state.books[underlying]
+    book.measured_index_e8 = index_e8
+    book.measured_vol_e9 = vol_e9
+    book.measured_ms = now_ms

@@ -18,6 +18,7 @@ I11 the two parts of the premium sum to what was paid
 I12 a refused command leaves the state equal
 I13 the journal's moves rebuild the state, bit for bit
 I14 stock prices influence nothing
+I15 what main owes insurance is dated: advances = sum of the lots
 """
 
 import inspect
@@ -35,9 +36,11 @@ from vaults.moves import Bucket, Flow, Move, RequestKind, RequestStatus
 from vaults.nav import net_asset_value
 from vaults.params import Parameters, Terms
 from vaults.rules import Rules
+from vaults.split import scaled
 from vaults.state import NONE, STORED, State, words_in_use
 
 _TRANSFER = Move.TRANSFER.value
+_SPLIT = Move.SPLIT.value
 _OUTSIDE = Bucket.OUTSIDE.value
 _DEPOSIT_MAIN = RequestKind.DEPOSIT_MAIN.value
 _REDEEM_MAIN = RequestKind.REDEEM_MAIN.value
@@ -70,6 +73,7 @@ class Invariant(IntEnum):
     REFUSAL = 12
     REBUILD = 13
     STOCK_PRICE = 14
+    ADVANCES = 15
 
 
 @kernel
@@ -199,6 +203,18 @@ def refunds_are_bounded(state: State) -> bool:
 
 
 @kernel
+def advances_are_dated(state: State) -> bool:
+    """I15: and no lot has less than nothing, or more than it began with."""
+    owed = 0
+    for slot in range(state.advance_lots.shape[0]):
+        lot = state.advance_lots[slot]
+        if not 0 <= lot.remaining <= lot.amount:
+            return False
+        owed += lot.remaining
+    return bool(owed == state.pool[0].advances)
+
+
+@kernel
 def first_violation(state: State, rules: Rules, market: Market) -> int:
     """Return the number of the first invariant of a state that does not hold, 0 if all do."""
     if not custody_is_the_sum_of_buckets(state):
@@ -217,20 +233,27 @@ def first_violation(state: State, rules: Rules, market: Market) -> int:
         return 8
     if not refunds_are_bounded(state):
         return 10
+    if not advances_are_dated(state):
+        return 15
     return 0
 
 
 @kernel
 def movements_are_conserved(custody_before: int, custody_after: int, moves: Moves) -> bool:
-    """I3: transfers between buckets cancel; custody changes by what crossed its border."""
-    net = 0
+    """I3: transfers between buckets cancel; custody changes by what crossed its border.
+
+    A split multiplies it.
+    """
+    custody = custody_before
     for place in range(moves.shape[0]):
         row = moves[place]
         if row[0] == _TRANSFER and row[1] == _OUTSIDE:
-            net += row[4]
+            custody += row[4]
         if row[0] == _TRANSFER and row[2] == _OUTSIDE:
-            net -= row[4]
-    return bool(custody_after - custody_before == net)
+            custody -= row[4]
+        if row[0] == _SPLIT:
+            custody = scaled(custody, row[1], row[2])
+    return bool(custody_after == custody)
 
 
 @kernel

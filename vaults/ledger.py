@@ -4,20 +4,27 @@ from amm.kernel import kernel
 from vaults.effects import (
     accrue,
     add_shares,
+    book_advance,
     book_spread,
     change_bucket,
+    close_books,
     fill_request,
     hold_shares,
     insert_position,
     new_account,
     new_request,
     new_series,
+    note_peak,
+    repay_advances,
     resize,
     set_flush,
+    set_measured,
     settle,
     track_cover,
+    write_off_advances,
 )
 from vaults.moves import Move
+from vaults.split import split
 from vaults.state import State
 
 _TRANSFER = Move.TRANSFER.value
@@ -41,10 +48,18 @@ _COUNT = Move.COUNT.value
 _CLOCK = Move.CLOCK.value
 _CUTOFF = Move.CUTOFF.value
 _FUNDING = Move.FUNDING.value
+_REPAY = Move.REPAY.value
+_WRITE_OFF = Move.WRITE_OFF.value
+_EXHAUST = Move.EXHAUST.value
+_MEASURE = Move.MEASURE.value
+_SPLIT = Move.SPLIT.value
+_REBASE = Move.REBASE.value
+_PEAK = Move.PEAK.value
+_CLOSE_BOOKS = Move.CLOSE_BOOKS.value
 
 
 @kernel
-def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> None:  # noqa: C901, PLR0912
+def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> None:  # noqa: C901, PLR0912, PLR0915
     """Apply one move; a kind that does not exist, or a broken balance, is a bug and stops."""
     if kind == _TRANSFER:
         assert d >= 0
@@ -81,9 +96,9 @@ def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> No
     elif kind == _FLUSH:
         set_flush(state, a, b, c, d, e)
     elif kind == _COVER:
-        track_cover(state, a, b)
+        track_cover(state, a, b, c, d)
     elif kind == _ADVANCE:
-        state.pool[0].advances += a
+        book_advance(state, a, b, c)
     elif kind == _ACCOUNT:
         new_account(state, a)
     elif kind == _SERIES:
@@ -92,6 +107,22 @@ def apply(state: State, kind: int, a: int, b: int, c: int, d: int, e: int) -> No
         state.positions[a].self_funding = b
     elif kind == _CUTOFF:
         state.pool[0].cutoff_ms = a
+    elif kind == _REPAY:
+        repay_advances(state, a)
+    elif kind == _WRITE_OFF:
+        write_off_advances(state, a)
+    elif kind == _EXHAUST:
+        state.pool[0].exhausted = 1
+    elif kind == _MEASURE:
+        set_measured(state, a, b, c, d)
+    elif kind == _SPLIT:
+        split(state, a, b, c)
+    elif kind == _PEAK:
+        note_peak(state)
+    elif kind == _REBASE:
+        state.pool[0].nav_after += a
+    elif kind == _CLOSE_BOOKS:
+        close_books(state, a)
     else:
         assert kind == _CLOCK
         state.pool[0].now_ms = a

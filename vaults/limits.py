@@ -8,6 +8,7 @@ from amm.scenarios import (
 )
 from amm.units import AMOUNT_MAX, PPM, mul_div_down, mul_div_up, units_up
 from vaults.capacity import backing, lock_of
+from vaults.condition import Condition, condition_at, stress_of_book
 from vaults.market import Market
 from vaults.nav import net_asset_value
 from vaults.premium import (
@@ -40,6 +41,10 @@ _TOTAL_MIN = Reject.TOTAL_MIN.value
 _CAPACITY = Reject.CAPACITY.value
 _STRESS_LIMIT = Reject.STRESS_LIMIT.value
 _BALANCE = Reject.BALANCE.value
+_WINDDOWN = Reject.WINDDOWN.value
+_EXHAUSTED = Reject.EXHAUSTED.value
+_STRESSED = Condition.STRESSED.value
+_WINDDOWN_CONDITION = Condition.WINDDOWN.value
 
 
 @kernel
@@ -57,6 +62,8 @@ def check_order(
     parameters = rules.parameters[0]
     if not 0 <= underlying < UNDERLYINGS:
         return Refusal(_UNDERLYING_UNKNOWN, UNDERLYINGS, underlying)
+    if state.pool[0].exhausted == 1:
+        return Refusal(_EXHAUSTED, 0, 0)
     if notional <= 0:
         return Refusal(_AMOUNT_NOT_POSITIVE, 1, notional)
     if notional > AMOUNT_MAX // 2:
@@ -115,6 +122,36 @@ def check_limits(
 
 
 @kernel
+def check_stress(
+    state: State,
+    rules: Rules,
+    market: Market,
+    underlying: int,
+    opening: Opening,
+    notional: int,
+    now_ms: int,
+) -> Refusal:
+    """Check that the pool's condition and the base stress allow an opening.
+
+    One that lowers the stress is welcome unless the pool winds down.
+    """
+    parameters = rules.parameters[0]
+    nav = net_asset_value(state, rules, market, now_ms)
+    before = stress_of_book(state)
+    condition = condition_at(state, rules, nav, before)
+    if condition == _WINDDOWN_CONDITION:
+        return Refusal(_WINDDOWN, nav.mid, before)
+    after = base_stress(state, underlying, opening.stress, notional)
+    stress = units_up(min(after, float(AMOUNT_MAX)))
+    stress_max = mul_div_down(max(nav.low, 0), parameters.stress_share_ppm, PPM)
+    if condition == _STRESSED:
+        stress_max = 0
+    if stress > stress_max and stress >= before:
+        return Refusal(_STRESS_LIMIT, stress_max, stress)
+    return accepted()
+
+
+@kernel
 def check_backing(
     state: State,
     rules: Rules,
@@ -130,12 +167,7 @@ def check_backing(
     backed = backing(rules, int(pool.main) + opening.total - opening.fee, pool.insurance)
     if locked > backed:
         return Refusal(_CAPACITY, backed, locked)
-    stress = units_up(base_stress(state, underlying, opening.stress, notional))
-    nav = net_asset_value(state, rules, market, now_ms)
-    stress_max = mul_div_down(max(nav.low, 0), rules.parameters[0].stress_share_ppm, PPM)
-    if stress > stress_max:
-        return Refusal(_STRESS_LIMIT, stress_max, stress)
-    return accepted()
+    return check_stress(state, rules, market, underlying, opening, notional, now_ms)
 
 
 @kernel

@@ -29,12 +29,20 @@ class Move(IntEnum):
     TICK = 13  # underlying, rent rate, time
     SPREAD = 14  # spread received, time
     FLUSH = 15  # next flush time, 1 where it was done, NAV reference, phi, rent doubled
-    COVER = 16  # 1 for a new period, NAV at its start
-    ADVANCE = 17  # insurance money added to advances
+    COVER = 16  # 1 for a new period, N_mid now, main's gain since the last flush, claimed
+    ADVANCE = 17  # insurance money main owes from now on, time, when it is written off
     COUNT = 18  # flow, amount
     CLOCK = 19  # time
     CUTOFF = 20  # time after which requests wait for the flush after the next
     FUNDING = 21  # position, 1 where it funds itself
+    REPAY = 22  # advances paid back, oldest first
+    WRITE_OFF = 23  # time up to which advances are written off
+    EXHAUST = 24  # the pool is close-only from now on
+    MEASURE = 25  # underlying, index, vol and time its profit and loss is measured from
+    SPLIT = 26  # every amount times the first over the second; what is pending after it
+    REBASE = 27  # added to N_mid at the last flush: what came to main and is no gain
+    CLOSE_BOOKS = 28  # main's premium not yet settled: profit and loss is told apart from here on
+    PEAK = 29  # insurance per share is noted where it is the highest of the cover period
 
 
 class Bucket(IntEnum):
@@ -75,6 +83,21 @@ class Flow(IntEnum):
     RENT_ACCRUED = 18
     WRITTEN_OFF = 19
     EXIT_FEE = 20
+    # Transfers between the pools, and at special times.
+    CLAIM = 21
+    REPAYMENT = 22
+    DIVIDEND = 23
+    DISSOLUTION = 24
+    # Totals kept beside them.
+    PAID_BY_INSURANCE = 25
+    ADVANCE_WRITTEN_OFF = 26
+    DELTA = 27
+    GAMMA = 28
+    VEGA = 29
+    SPLIT_DUST = 30
+    EXIT_FEE_INSURANCE = 31
+    # A transfer between generations of a token.
+    MOVED = 32
 
 
 FLOWS = len(Flow)

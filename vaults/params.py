@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from amm.units import AMOUNT_MAX, DAY_MS, HOUR_MS, MINUTE_MS, ONE, PPM, SECOND_MS, YEAR_MS
 from vaults.market import WINDOW_MINUTES
-from vaults.state import VEST_LOTS
+from vaults.state import ADVANCE_LOTS, VEST_LOTS
 
-SUPPLY_MAX = (AMOUNT_MAX + 1) // 64
+SUPPLY_MAX = AMOUNT_MAX // 64
 """Custody of a token is let grow up to here, so that a split cannot overflow."""
 VOL_MAX = 10.0
 """The vol level up to which terms must price."""
@@ -65,12 +65,14 @@ class Parameters(NamedTuple):
     vest_days: int = 5
     stress_move: float = 0.30
     stress_vol: float = 1.5
+    measure_ms: int = MINUTE_MS
     # Exit.
     exit_fee_ppm: int = 1_000
     exit_fee_max_ppm: int = 6_000
     exit_fee_from: float = 0.6
     free_locked_ppm: int = 800_000
     free_stress: float = 1.25
+    stressed_share_ppm: int = 200_000
     # Flush.
     flush_period_ms: int = DAY_MS
     flush_offset_ms: int = 10 * HOUR_MS
@@ -83,6 +85,8 @@ class Parameters(NamedTuple):
     cover_deductible_ppm: int = 50_000
     cover_least_ppm: int = 10_000
     cover_period_flushes: int = 7
+    repay_share_ppm: int = 500_000
+    write_off_days: int = 90
     cooldown_ms: int = 10 * DAY_MS
 
 
@@ -161,11 +165,14 @@ PARAMETER_RANGES: Mapping[str, Range] = {
     "stress_move": Range(0.01, 0.90),
     # A base stress in which vol falls to half is none; at nothing there is no price.
     "stress_vol": Range(0.5, 5.0),
+    # 0: profit and loss is not told apart by its causes.
+    "measure_ms": Range(0, 7 * DAY_MS),
     "exit_fee_ppm": Range(0, PPM // 10),
     "exit_fee_max_ppm": Range(0, PPM // 10),
     "exit_fee_from": Range(0.0, 0.99),
     "free_locked_ppm": _RATIO,
     "free_stress": Range(0.0, 10.0),
+    "stressed_share_ppm": _RATIO,
     # Up to a century: a pool that is not flushed.
     "flush_period_ms": Range(SECOND_MS, 100 * YEAR_MS),
     "flush_offset_ms": Range(0, 7 * DAY_MS),
@@ -178,6 +185,8 @@ PARAMETER_RANGES: Mapping[str, Range] = {
     # More than all of main: cover is never charged for.
     "cover_least_ppm": Range(0, 2 * PPM),
     "cover_period_flushes": Range(1, 366),
+    "repay_share_ppm": _RATIO,
+    "write_off_days": Range(1, ADVANCE_LOTS - 2),
     "cooldown_ms": Range(0, 366 * DAY_MS),
 }
 

@@ -97,7 +97,7 @@ def reserve_of(state: State, account: int, duration_ms: int) -> int:
 
 
 @kernel
-def _pay_premium(state: State, account: int, paid: int, owed: int) -> None:
+def pay_premium(state: State, account: int, paid: int, owed: int) -> None:
     """Move premium from a balance to main and insurance, and count what is not paid."""
     to_insurance = mul_div_down(paid, state.pool[0].phi_ppm, PPM)
     transfer(state, _BALANCES, _MAIN, account, paid - to_insurance, _PREMIUM_MAIN)
@@ -114,7 +114,7 @@ def settle_account(state: State, rules: Rules, account: int, now_ms: int) -> Non
     of one unit a settlement, unless ticks were missing.
     """
     owed = owed_by_account(state, rules, account, now_ms)
-    _pay_premium(state, account, min(owed, int(state.accounts[account].balance)), owed)
+    pay_premium(state, account, min(owed, int(state.accounts[account].balance)), owed)
     slot = state.accounts[account].first_position
     while slot != NONE:
         position = state.positions[slot]
@@ -132,7 +132,7 @@ def settle_position(state: State, rules: Rules, slot: int, means: int, now_ms: i
     """
     owed = owed_by_position(state, rules, slot, now_ms)
     position = state.positions[slot]
-    _pay_premium(state, position.account, min(owed, means), owed)
+    pay_premium(state, position.account, min(owed, means), owed)
     accrue_to(state, position.series, index_at(state, rules, position.series, now_ms), 0)
     post(state, _SETTLE, slot, 0, 0, 0, 0)
 
@@ -194,3 +194,12 @@ def allot(state: State, account: int) -> None:
         share = mul_div_down(state.accounts[account].balance, _weight(state, slot), total)
         endow(state, slot, share)
         slot = state.positions[slot].next_in_account
+
+
+@kernel
+def settle_everybody(state: State, rules: Rules, now_ms: int) -> None:
+    """Let every account pay its premium up to now, and divide what it has left."""
+    for account in range(state.pool[0].account_count):
+        if state.accounts[account].first_position != NONE:
+            settle_account(state, rules, account, now_ms)
+            allot(state, account)

@@ -41,13 +41,23 @@ _BALANCE = Reject.BALANCE.value
 _SHARES_EXCEED_HOLDING = Reject.SHARES_EXCEED_HOLDING.value
 _CUTOFF_PASSED = Reject.CUTOFF_PASSED.value
 _REQUEST_BINDING = Reject.REQUEST_BINDING.value
+_QUEUE_LIMIT = Reject.QUEUE_LIMIT.value
+_EXHAUSTED = Reject.EXHAUSTED.value
+
+REQUESTS_MAX = 100
+"""Open requests of one account, so that nobody can make flushes slow."""
+
+
+REQUESTS_MADE_MAX = 200
+"""Requests of one account between two flushes, also those taken back: rows stay for good."""
 
 
 class Requested(NamedTuple):
-    """A request's row, NONE where it was refused."""
+    """A request's row, NONE where it was refused, and when its first flush is expected."""
 
     refusal: Refusal
     request: int
+    expected_ms: int
 
 
 @kernel
@@ -80,6 +90,8 @@ def _check_offer(
     state: State, rules: Rules, account: int, kind: int, amount: int, now_ms: int
 ) -> Refusal:
     """Check that an account has what it offers."""
+    if state.pool[0].exhausted == 1 and kind != _REDEEM_INSURANCE:
+        return Refusal(_EXHAUSTED, 0, 0)
     if account == NONE:
         return Refusal(_ACCOUNT_UNKNOWN, 0, 0)
     if not 0 <= kind <= _REDEEM_INSURANCE:
@@ -101,13 +113,45 @@ def _check_offer(
 
 
 @kernel
+def open_requests_of(state: State, account: int) -> int:
+    """Return how many requests of an account are open."""
+    count = 0
+    for slot in range(state.pool[0].request_first, state.pool[0].request_count):
+        asked = state.requests[slot]
+        count += int(asked.account == account and asked.status == _OPEN)
+    return count
+
+
+@kernel
+def requests_made_by(state: State, account: int) -> int:
+    """Return how many requests an account has made since the last flush.
+
+    Goes back to the newest row of a flush that was done: all rows since are of one to come. What
+    was made between the last cut-off and that flush may count too, as it is for the next.
+    """
+    pool, count = state.pool[0], 0
+    for slot in range(pool.request_count - 1, -1, -1):
+        asked = state.requests[slot]
+        if asked.flush < pool.flushes:
+            break
+        count += int(asked.account == account)
+    return count
+
+
+@kernel
 def request(
     state: State, rules: Rules, account: int, kind: int, amount: int, min_out: int, now_ms: int
 ) -> Requested:
     """Ask to deposit `amount` tokens, or to redeem `amount` shares, for at least `min_out`."""
     refusal = _check_offer(state, rules, account, kind, amount, now_ms)
     if refusal.code != _NONE:
-        return Requested(refusal, NONE)
+        return Requested(refusal, NONE, 0)
+    waiting = open_requests_of(state, account)
+    if waiting >= REQUESTS_MAX:
+        return Requested(Refusal(_QUEUE_LIMIT, REQUESTS_MAX, waiting + 1), NONE, 0)
+    made = requests_made_by(state, account)
+    if made >= REQUESTS_MADE_MAX:
+        return Requested(Refusal(_QUEUE_LIMIT, REQUESTS_MADE_MAX, made + 1), NONE, 0)
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     slot = int(state.pool[0].request_count)
     if is_deposit(kind):
@@ -118,7 +162,9 @@ def request(
         post(state, _HOLD, pool_of(kind), account, amount, 0, 0)
     flush = _first_flush(state, now_ms)
     post(state, _REQUEST, account, 4 * flush + kind, amount, min_out, now_ms)
-    return Requested(accepted(), slot)
+    pool = state.pool[0]
+    later_ms = (flush - int(pool.flushes)) * rules.parameters[0].flush_period_ms
+    return Requested(accepted(), slot, pool.next_flush_ms + later_ms)
 
 
 @kernel
@@ -147,7 +193,7 @@ def waits_long(state: State, rules: Rules, slot: int, flushes: int) -> bool:
 def long_waiting_shares(state: State, rules: Rules, flushes: int) -> int:
     """Return the main shares whose redemption has waited too long after so many flushes."""
     shares = 0
-    for slot in range(state.pool[0].request_count):
+    for slot in range(state.pool[0].request_first, state.pool[0].request_count):
         if waits_long(state, rules, slot, flushes):
             shares += state.requests[slot].amount
     return shares

@@ -9,7 +9,8 @@ from amm.kernel import kernel
 class Reject(IntEnum):
     """Refusals, most basic first: where several apply, the first is reported.
 
-    A refusal is a value, not an exception, and nothing has changed.
+    A refusal is a value, not an exception, and nothing has changed. Its number is in journals, so
+    that one which came later has a number out of order.
     """
 
     NONE = 0
@@ -18,37 +19,45 @@ class Reject(IntEnum):
     TIME_NOT_INCREASING = 3
     DUPLICATE_REFERENCE = 4
     EXPIRED = 5
-    PAUSED = 6
-    SERIES_UNKNOWN = 7
-    PARAMETERS_INVALID = 8
-    ACCOUNT_UNKNOWN = 9
-    POSITION_UNKNOWN = 10
-    REQUEST_UNKNOWN = 11
-    WITHDRAWAL_UNKNOWN = 12
-    WITHDRAWAL_COMPLETED = 13
-    AMOUNT_NOT_POSITIVE = 14
-    AMOUNT_TOO_LARGE = 15
-    SUPPLY_LIMIT = 16
-    SIZE_EXCEEDS_POSITION = 17
-    OBSERVATION_REFUSED = 18
-    NOT_DUE = 19
-    MARK_STALE = 20
-    NO_FRESH_INDEX = 21
-    STRIKE_OFF_LADDER = 22
-    STRIKE_WINDOW = 23
-    NOTIONAL_MIN = 24
-    SERIES_LIMIT = 25
-    SERIES_SHARE = 26
-    ACCOUNT_SHARE = 27
-    TOTAL_MIN = 28
-    CAPACITY = 29
-    STRESS_LIMIT = 30
-    PRICE_LIMIT = 31
-    BALANCE = 32
-    SHARES_EXCEED_HOLDING = 33
-    CUTOFF_PASSED = 34
-    REQUEST_BINDING = 35
-    QUEUE_LIMIT = 36
+    CORPORATE_ACTION = 6
+    PAUSED = 7
+    DEPOSITS_HELD = 44
+    SERIES_UNKNOWN = 8
+    PARAMETERS_INVALID = 9
+    RATIO = 10
+    GENERATION = 11
+    ACTION_UNKNOWN = 12
+    ACCOUNT_UNKNOWN = 13
+    POSITION_UNKNOWN = 14
+    REQUEST_UNKNOWN = 15
+    WITHDRAWAL_UNKNOWN = 16
+    WITHDRAWAL_COMPLETED = 17
+    EXHAUSTED = 18
+    AMOUNT_NOT_POSITIVE = 19
+    AMOUNT_TOO_LARGE = 20
+    SUPPLY_LIMIT = 21
+    SIZE_EXCEEDS_POSITION = 22
+    OBSERVATION_REFUSED = 23
+    NOT_DUE = 24
+    MARK_STALE = 25
+    NO_FRESH_INDEX = 26
+    STRIKE_OFF_LADDER = 27
+    STRIKE_WINDOW = 28
+    NOTIONAL_MIN = 29
+    SERIES_LIMIT = 30
+    SERIES_SHARE = 31
+    ACCOUNT_SHARE = 32
+    TOTAL_MIN = 33
+    CAPACITY = 34
+    BREAKS_CAPACITY = 35
+    WINDDOWN = 36
+    STRESS_LIMIT = 37
+    PRICE_LIMIT = 38
+    BALANCE = 39
+    SHARES_EXCEED_HOLDING = 40
+    CUTOFF_PASSED = 41
+    REQUEST_BINDING = 42
+    QUEUE_LIMIT = 43
 
 
 class Refusal(NamedTuple):

@@ -50,13 +50,13 @@ class BookGreeks(NamedTuple):
 
 
 @kernel
-def _surface_moved(rules: Rules, underlying: int, level: float, carry: float) -> Surface:
+def surface_moved(rules: Rules, underlying: int, level: float, carry: float) -> Surface:
     """Return the surface of an underlying at another level and carry."""
     return fill_surface(rules.smiles[underlying], level, carry, np.empty(COEFFICIENTS))
 
 
 @kernel
-def _value_moved(contract: Contract, index: float, surface: Surface, carry: float) -> float:
+def value_moved(contract: Contract, index: float, surface: Surface, carry: float) -> float:
     """Return the value of a contract at another index, surface and carry."""
     moved = Contract(
         contract.is_call,
@@ -82,10 +82,10 @@ def book_greeks(state: State, rules: Rules, market: Market, underlying: int) -> 
     correlation = rules.terms[underlying].correlation
     by_level = BUMP * level * correlation * token_vol
     calm = mark_surface(state, rules, market, underlying)
-    risen = _surface_moved(rules, underlying, level * (1.0 + BUMP), carry + by_level)
-    fallen = _surface_moved(rules, underlying, level * (1.0 - BUMP), carry - by_level)
-    ahead = _surface_moved(rules, underlying, level, carry + BUMP)
-    behind = _surface_moved(rules, underlying, level, carry - BUMP)
+    risen = surface_moved(rules, underlying, level * (1.0 + BUMP), carry + by_level)
+    fallen = surface_moved(rules, underlying, level * (1.0 - BUMP), carry - by_level)
+    ahead = surface_moved(rules, underlying, level, carry + BUMP)
+    behind = surface_moved(rules, underlying, level, carry - BUMP)
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
         if series.underlying != underlying or series.open_notional == 0:
@@ -97,10 +97,10 @@ def book_greeks(state: State, rules: Rules, market: Market, underlying: int) -> 
         below = contract_value(contract, index * (1.0 - BUMP), calm)
         delta += notional * (above - below)
         gamma += notional * (above - 2.0 * here + below)
-        vega += notional * _value_moved(contract, index, risen, carry + by_level)
-        vega -= notional * _value_moved(contract, index, fallen, carry - by_level)
-        carry_up += notional * _value_moved(contract, index, ahead, carry + BUMP)
-        carry_up -= notional * _value_moved(contract, index, behind, carry - BUMP)
+        vega += notional * value_moved(contract, index, risen, carry + by_level)
+        vega -= notional * value_moved(contract, index, fallen, carry - by_level)
+        carry_up += notional * value_moved(contract, index, ahead, carry + BUMP)
+        carry_up -= notional * value_moved(contract, index, behind, carry - BUMP)
         premium += notional * state.marks[slot].rate_e15 / E15 / DAYS
     by_point = POINT / BUMP
     by_carry = carry_up * by_point / 2.0
@@ -136,7 +136,7 @@ def loss_table(
         level = mark_level(market, underlying)
         carry = carry_of(rules, market, underlying)
         for vol in range(vol_moves.shape[0]):
-            moved = _surface_moved(rules, underlying, level * (1.0 + vol_moves[vol]), carry)
+            moved = surface_moved(rules, underlying, level * (1.0 + vol_moves[vol]), carry)
             for spot in range(spot_moves.shape[0]):
                 table[spot, vol] += _book_gain(
                     state, rules, market, underlying, moved, 1.0 + spot_moves[spot]

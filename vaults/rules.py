@@ -94,11 +94,17 @@ def sell_level(market: Market, underlying: int) -> float:
 
 
 @kernel
+def carry_at(rules: Rules, underlying: int, level: float) -> float:
+    """Return the drift of an underlying in units of the token, quanto term included, at a level."""
+    terms = rules.terms[underlying]
+    quanto = terms.correlation * level * rules.parameters[0].token_vol
+    return terms.funding_carry_e9 / E9 + quanto
+
+
+@kernel
 def carry_of(rules: Rules, market: Market, underlying: int) -> float:
     """Return the drift of an underlying in units of the token, the quanto term included."""
-    terms = rules.terms[underlying]
-    quanto = terms.correlation * mark_level(market, underlying) * rules.parameters[0].token_vol
-    return terms.funding_carry_e9 / E9 + quanto
+    return carry_at(rules, underlying, mark_level(market, underlying))
 
 
 @kernel

@@ -11,9 +11,15 @@ from amm.units import PPM, mul_div_down, mul_div_up
 @kernel
 def shares_for(amount: int, supply: int, nav: int) -> int:
     """Return the shares a deposit buys at a NAV; 0 where it buys none."""
-    if nav < 0:
+    if nav < 0 or amount <= 0:
         return 0
     return max(mul_div_down(amount, supply + 1, nav + 1), 0)
+
+
+@kernel
+def cost_of(shares: int, supply: int, nav: int) -> int:
+    """Return what shares cost at a NAV that is not negative; at most what bought them."""
+    return mul_div_up(shares, nav + 1, supply + 1)
 
 
 @kernel

@@ -24,6 +24,8 @@ NONE = -1
 """No row: the end of a list."""
 MOVE_WIDTH = 6
 VEST_LOTS = 8
+ADVANCE_LOTS = 96
+"""Days of advances that are told apart: more than it takes to write one off."""
 SURFACES = 8
 """Levels of one underlying whose surfaces are kept; see `vaults.smile`."""
 DUE_SLICE = 64
@@ -34,6 +36,12 @@ class PoolRow(NamedTuple):
     """Both pools of one token; the buckets of custody come first.
 
     custody = main + insurance + balances + escrow_main + escrow_insurance + fees + pending
+
+    `nav_after` is N_mid when the last flush ended; `cover_pnl` is main's profit and loss from the
+    start of the cover period up to then, `cover_claimed` what insurance has paid in the period.
+    The fields from `closed_nav` on are N_mid, I, A and R when the last flush closed its books: with
+    `State.closed_flows`, what the profit and loss of the next epoch is told apart from.
+    Requests before `request_first` are all at their end.
     """
 
     main: int = 0
@@ -52,16 +60,25 @@ class PoolRow(NamedTuple):
     live_series: int = 0
     impact_refundable: int = 0
     advances: int = 0
+    written_off_ms: int = 0
     nav_reference: int = 0
+    nav_after: int = 0
     phi_ppm: int = 0
     flushes: int = 0
     next_flush_ms: int = 0
     cutoff_ms: int = 0
     rent_doubled: int = 0
+    exhausted: int = 0
     cover_insurance: int = 0
     cover_nav: int = 0
+    cover_pnl: int = 0
+    cover_claimed: int = 0
     peak_insurance: int = 0
     peak_shares: int = 0
+    closed_nav: int = 0
+    closed_insurance: int = 0
+    closed_accrued: int = 0
+    closed_refundable: int = 0
     account_positions_max: int = 0
     account_count: int = 0
     series_count: int = 0
@@ -69,6 +86,7 @@ class PoolRow(NamedTuple):
     position_free: int = NONE
     position_id: int = 0
     request_count: int = 0
+    request_first: int = 0
     now_ms: int = 0
 
 
@@ -78,6 +96,9 @@ class BookRow(NamedTuple):
     tick_ms: int = 0
     ticks: int = 0
     rent_e15: int = 0
+    measured_index_e8: int = 0
+    measured_vol_e9: int = 0
+    measured_ms: int = 0
 
 
 class SeriesRow(NamedTuple):
@@ -166,6 +187,19 @@ class PositionRow(NamedTuple):
     previous_in_account: int = NONE
 
 
+class AdvanceLot(NamedTuple):
+    """What insurance advanced to main in one day, written off evenly from `since_ms` on.
+
+    `amount` was left at `since_ms`, `remaining` is left now, nothing will be at `until_ms`.
+    """
+
+    amount: int = 0
+    since_ms: int = 0
+    until_ms: int = 0
+    remaining: int = 0
+    day: int = 0
+
+
 class RequestRow(NamedTuple):
     """A deposit (tokens) or redemption (shares) waiting for a flush; `amount` is what is open."""
 
@@ -198,12 +232,25 @@ class State(NamedTuple):
     positions: Records
     requests: Records
     vesting: Ints
+    advance_lots: Records
     flows: Ints
+    closed_flows: Ints
     log: Ints
     log_count: Ints
 
 
-STORED = ("pool", "books", "series", "accounts", "positions", "requests", "vesting", "flows")
+STORED = (
+    "pool",
+    "books",
+    "series",
+    "accounts",
+    "positions",
+    "requests",
+    "vesting",
+    "advance_lots",
+    "flows",
+    "closed_flows",
+)
 """The parts of a state that are not derived from marks."""
 
 
@@ -259,7 +306,9 @@ def empty_state(flow_count: int, capacity: int = 64) -> State:
         positions=records(PositionRow, capacity),
         requests=records(RequestRow, capacity),
         vesting=np.zeros((VEST_LOTS, 2), dtype=np.int64),
+        advance_lots=records(AdvanceLot, ADVANCE_LOTS),
         flows=np.zeros(flow_count, dtype=np.int64),
+        closed_flows=np.zeros(flow_count, dtype=np.int64),
         log=np.zeros((1024, MOVE_WIDTH), dtype=np.int64),
         log_count=np.zeros(1, dtype=np.int64),
     )
@@ -278,11 +327,14 @@ def _room(array: Any, needed: int) -> Any:
 def moves_max(state: State) -> int:
     """Return a bound of the moves one kernel call can make.
 
-    Every position may be settled and given an allowance once, every request be filled; and each
-    of a slice of due positions may have all positions of its account given allowances twice.
+    Every position may be settled and given an allowance once, every open request be filled, every
+    holder of an exhausted pool be paid out; and each of a slice of due positions may have all
+    positions of its account given allowances twice.
     """
     pool = state.pool[0]
-    rows = pool.position_count + pool.request_count + pool.series_count
+    rows = pool.position_count + pool.request_count - pool.request_first + pool.series_count
+    if pool.exhausted == 1:
+        rows += pool.account_count
     return 64 + 12 * (rows + 2) + DUE_SLICE * (16 + 4 * (1 + pool.account_positions_max))
 
 
@@ -297,6 +349,12 @@ def has_room(state: State) -> bool:
         and pool.request_count < state.requests.shape[0]
         and moves_max(state) <= state.log.shape[0]
     )
+
+
+def logged_for_everybody(state: State) -> State:
+    """Return the state with room in the log for a transfer of every account more."""
+    needed = moves_max(state) + int(state.pool[0].account_count)
+    return state._replace(log=_room(state.log, needed))
 
 
 def with_room(state: State) -> State:

@@ -1,14 +1,15 @@
 """The commands that let time pass: a tick of one underlying, and the check of one position.
 
-Order inside a tick: accrue with the old state, new marks, cash-outs at the cap, then positions
-whose allowance might not last to the next tick.
+Order inside a tick: accrue with the old state, new marks, what the move did to main, cash-outs at
+the cap, then positions whose allowance might not last to the next tick.
 """
 
 import numpy as np
 
 from amm.kernel import kernel
 from amm.scenarios import UNDERLYINGS
-from amm.units import YEAR_MS, mul_div_up
+from amm.units import AMOUNT_MAX, YEAR_MS, mul_div_up
+from vaults.attribution import measure
 from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.closing import cash_out, price_closing, release
 from vaults.ledger import post
@@ -57,7 +58,8 @@ def _accrue_and_mark(
         if elapsed_ms > rules.parameters[0].accrual_gap_ms:
             charged = min(charged, rate.rate_e15)
         added = mul_div_up(charged, elapsed_ms, YEAR_MS)
-        assert added >= 0
+        if added < 0:  # a silence of months at the dearest rates: nine times the notional is enough
+            added = AMOUNT_MAX
         index = max(int(series.index_e15), int(series.tick_index_e15) + added)
         accrue_to(state, slot, index, 1)
         mark.value = rate.value
@@ -244,6 +246,7 @@ def tick(state: State, rules: Rules, market: Market, underlying: int, now_ms: in
     post(state, _CLOCK, now_ms, 0, 0, 0, 0)
     _accrue_and_mark(state, rules, market, underlying, rent_e15, elapsed_ms)
     post(state, _TICK, underlying, rent_e15, now_ms, 0, 0)
+    measure(state, rules, market, underlying, now_ms)
     _cash_out_reached(state, rules, market, underlying, now_ms)
     return accepted()
 

@@ -31,6 +31,7 @@ from api.client.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from api.client.stream import Update
 from api.client.transports import AsyncClient, Client
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "TransportError",
     "UnauthorizedError",
     "UnavailableError",
+    "Update",
 ]

@@ -6,20 +6,31 @@ its list; on a client they are methods that carry it out. Amounts are text, int 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
+from api.bundles import FlushBundle
 from api.client.amounts import AmountLike, amount_text
 from api.client.calls import Call, Listing, Operation, Pages, change, path, read, with_query
 from api.wire import (
     Accepted,
     Account,
+    ApplicationRequest,
+    AuditLine,
     Batch,
     BatchRequest,
+    Challenge,
+    ChallengeRequest,
     CloseRequest,
     CompletionRequest,
+    CorporateAction,
+    CorporateActionRequest,
     Deposit,
     DepositRequest,
+    Destination,
+    DestinationRequest,
+    EndedKey,
     FlushRecord,
     FlushResult,
     Index,
@@ -30,11 +41,17 @@ from api.wire import (
     LedgerLine,
     Limits,
     ListingRequest,
+    ListSwitch,
+    LoginRequest,
     MarkPoint,
     Order,
     OrderRequest,
+    OwnKeyRequest,
+    ParametersRequest,
+    ParametersVersion,
     Pool,
     PoolDepositRequest,
+    PoolDetail,
     PoolName,
     PoolPoint,
     PoolRequest,
@@ -50,9 +67,12 @@ from api.wire import (
     QuoteRequest,
     RedemptionRequest,
     Role,
+    RotationRequest,
     Scenarios,
     Side,
     Status,
+    StockPriceRequest,
+    StockPriceResult,
     SurfaceRequest,
     Ticker,
     Time,
@@ -60,8 +80,11 @@ from api.wire import (
     TokenParameters,
     TokenRequest,
     Trade,
+    Transfer,
+    TransferRequest,
     UnderlyingRequest,
     Withdrawal,
+    WithdrawalList,
     WithdrawalRequest,
 )
 
@@ -134,9 +157,9 @@ class Operations:
         return Pages(path("pools"), Pool)
 
     @Operation
-    def pool(self, token: str) -> Call[Pool]:
-        """Return both pools of a token."""
-        return read(path("pools", token), Pool)
+    def pool(self, token: str) -> Call[PoolDetail]:
+        """Return both pools of a token, and what their shares have earned."""
+        return read(path("pools", token), PoolDetail)
 
     @Listing
     def pool_history(self, token: str, *, since: int | None = None) -> Pages[PoolPoint]:
@@ -149,9 +172,14 @@ class Operations:
         return Pages(path("pools", token, "flushes"), FlushRecord)
 
     @Operation
-    def flush(self, token: str, number: int) -> Call[FlushRecord]:
-        """Return one flush of a token."""
-        return read(path("pools", token, "flushes", number), FlushRecord)
+    def flush(self, token: str, number: int) -> Call[FlushBundle]:
+        """Return everything a flush of a token was made from and came to."""
+        return read(path("pools", token, "flushes", number), FlushBundle)
+
+    @Operation
+    def flush_text(self, token: str, number: int) -> Call[msgspec.Raw]:
+        """Return the same as the bytes the journal has the SHA-256 of."""
+        return read(path("pools", token, "flushes", number), msgspec.Raw)
 
     @Operation
     def scenarios(self, token: str) -> Call[Scenarios]:
@@ -160,8 +188,13 @@ class Operations:
 
     @Listing
     def parameters(self) -> Pages[TokenParameters]:
-        """List the parameters in force, token by token."""
+        """List the parameters in force and announced, token by token."""
         return Pages(path("parameters"), TokenParameters)
+
+    @Listing
+    def corporate_actions(self) -> Pages[CorporateAction]:
+        """List corporate actions, announced, done, withdrawn and lapsed, newest first."""
+        return Pages(path("corporate-actions"), CorporateAction)
 
     @Listing
     def public_trades(self, token: str) -> Pages[PublicTrade]:
@@ -318,16 +351,114 @@ class Operations:
 
     @Operation
     def withdraw(
-        self, token: str, amount: AmountLike, *, idempotency_key: str | None = None
+        self,
+        token: str,
+        amount: AmountLike,
+        destination: str | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Call[Withdrawal]:
-        """Take free balance out; the operator pays it out."""
-        asked = WithdrawalRequest(token=token, amount=amount_text(amount))
+        """Take free balance out, to a destination by its label or id; the operator pays it out."""
+        asked = WithdrawalRequest(token=token, amount=amount_text(amount), destination=destination)
         return change("POST", path("withdrawals"), asked, Withdrawal, idempotency_key)
+
+    @Listing
+    def destinations(self) -> Pages[Destination]:
+        """List where the account has withdrawals sent."""
+        return Pages(path("withdrawal-destinations"), Destination)
+
+    @Operation
+    def add_destination(
+        self, label: str, address: str, *, idempotency_key: str | None = None
+    ) -> Call[Destination]:
+        """List where withdrawals may be sent; it can be used after the holding period."""
+        asked = DestinationRequest(label=label, address=address)
+        return change("POST", path("withdrawal-destinations"), asked, Destination, idempotency_key)
+
+    @Operation
+    def remove_destination(
+        self, destination_id: str, *, idempotency_key: str | None = None
+    ) -> Call[Destination]:
+        """Remove a destination, now."""
+        target = path("withdrawal-destinations", destination_id)
+        return change("DELETE", target, None, Destination, idempotency_key)
+
+    @Operation
+    def withdrawal_list(self) -> Call[WithdrawalList]:
+        """Return whether the account withdraws to its destinations only."""
+        return read(path("withdrawal-list"), WithdrawalList)
+
+    @Operation
+    def keep_to_list(
+        self, on: bool = True, *, idempotency_key: str | None = None
+    ) -> Call[WithdrawalList]:
+        """Withdraw to the account's destinations only; or no more, after the holding period."""
+        asked = ListSwitch(on=on)
+        return change("POST", path("withdrawal-list"), asked, WithdrawalList, idempotency_key)
 
     @Listing
     def withdrawals(self) -> Pages[Withdrawal]:
         """List own withdrawals."""
         return Pages(path("withdrawals"), Withdrawal)
+
+    @Operation
+    def move_balance(
+        self, token: str, target: str, amount: AmountLike, *, idempotency_key: str | None = None
+    ) -> Call[Transfer]:
+        """Move free balance to another generation of the same token."""
+        asked = TransferRequest(token=token, target=target, amount=amount_text(amount))
+        return change("POST", path("transfers"), asked, Transfer, idempotency_key)
+
+    # -- keys
+
+    @Operation
+    def login_challenge(self, address: str, chain_id: int = 1) -> Call[Challenge]:
+        """Return a message for a wallet to sign (EIP-4361, personal_sign)."""
+        asked = msgspec.json.encode(ChallengeRequest(address=address, chain_id=chain_id))
+        return Call("POST", path("login", "challenge"), Challenge, asked, is_signed=False)
+
+    @Operation
+    def log_in(self, message: str, signature: str) -> Call[Key]:
+        """Make a key of the wallet's account for a day; it cannot withdraw. Once a message."""
+        asked = msgspec.json.encode(LoginRequest(message=message, signature=signature))
+        return Call("POST", path("login"), Key, asked, is_signed=False)
+
+    @Listing
+    def keys(self) -> Pages[Key]:
+        """List the account's keys, without their secrets."""
+        return Pages(path("keys"), Key)
+
+    @Operation
+    def make_key(
+        self,
+        roles: Sequence[Role],
+        label: str | None = None,
+        *,
+        expires_at: int | None = None,
+        networks: Sequence[str] | None = None,
+        withdraw: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Key]:
+        """Make another key of the account, which may do no more than the one that signs."""
+        asked = OwnKeyRequest(
+            roles=list(roles),
+            label=label,
+            expires_at=expires_at,
+            networks=None if networks is None else list(networks),
+            withdraw=withdraw,
+        )
+        return change("POST", path("keys"), asked, Key, idempotency_key)
+
+    @Operation
+    def rotate_key(self, overlap: int = 3_600, *, idempotency_key: str | None = None) -> Call[Key]:
+        """Make the successor of the key that signs, which stays good for `overlap` seconds."""
+        asked = RotationRequest(overlap=overlap)
+        return change("POST", path("keys", "rotate"), asked, Key, idempotency_key)
+
+    @Operation
+    def revoke_key(self, key_id: str, *, idempotency_key: str | None = None) -> Call[EndedKey]:
+        """End a key of the account and what was made with it, now."""
+        return change("DELETE", path("keys", key_id), None, EndedKey, idempotency_key)
 
     # -- provide
 
@@ -403,6 +534,13 @@ class OperatorOperations:
         )
         return change("POST", path("operator", "deposits"), asked, Deposit, idempotency_key)
 
+    @Listing
+    def withdrawals(
+        self, status: Literal["pending", "completed"] | None = None
+    ) -> Pages[Withdrawal]:
+        """List everybody's withdrawals, oldest first, with where they are to be sent."""
+        return Pages(with_query(path("operator", "withdrawals"), status=status), Withdrawal)
+
     @Operation
     def complete_withdrawal(
         self,
@@ -427,6 +565,75 @@ class OperatorOperations:
         """Open the pools of a token; parameters that are not given have their defaults."""
         asked = ListingRequest(token=token, parameters=dict(parameters or {}))
         return change("POST", path("operator", "tokens"), asked, Token, idempotency_key)
+
+    @Operation
+    def set_parameters(
+        self,
+        token: str,
+        parameters: Mapping[str, float],
+        effective_at: int,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Call[ParametersVersion]:
+        """Announce changes of a token's parameters, in force from a time on."""
+        asked = ParametersRequest(
+            token=token, parameters=dict(parameters), effective_at=effective_at
+        )
+        return change(
+            "POST", path("operator", "parameters"), asked, ParametersVersion, idempotency_key
+        )
+
+    @Operation
+    def announce_split(
+        self,
+        token: str,
+        numerator: int,
+        denominator: int,
+        effective_at: int,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Call[CorporateAction]:
+        """Announce that `numerator` new tokens take the place of `denominator` old ones."""
+        asked = CorporateActionRequest(
+            token=token,
+            action="split",
+            effective_at=effective_at,
+            numerator=numerator,
+            denominator=denominator,
+        )
+        target = path("operator", "corporate-actions")
+        return change("POST", target, asked, CorporateAction, idempotency_key)
+
+    @Operation
+    def announce_dividend(
+        self,
+        token: str,
+        amount: AmountLike,
+        effective_at: int,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Call[CorporateAction]:
+        """Announce a dividend in tokens, to be divided among all custody."""
+        asked = CorporateActionRequest(
+            token=token, action="dividend", effective_at=effective_at, amount=amount_text(amount)
+        )
+        target = path("operator", "corporate-actions")
+        return change("POST", target, asked, CorporateAction, idempotency_key)
+
+    @Operation
+    def withdraw_action(self, token: str, *, idempotency_key: str | None = None) -> Call[Accepted]:
+        """Take a token's announced corporate action back, within its window too."""
+        target = path("operator", "corporate-actions", token)
+        return change("DELETE", target, None, Accepted, idempotency_key)
+
+    @Operation
+    def apply_action(
+        self, token: str, reference: str | None = None, *, idempotency_key: str | None = None
+    ) -> Call[Accepted]:
+        """Carry out a token's announced corporate action, within its window."""
+        asked = ApplicationRequest(reference=reference)
+        target = path("operator", "corporate-actions", token, "apply")
+        return change("POST", target, asked, Accepted, idempotency_key)
 
     @Operation
     def pause(self, token: str, *, idempotency_key: str | None = None) -> Call[Accepted]:
@@ -472,6 +679,37 @@ class OperatorOperations:
         return change("POST", path("operator", "prices"), asked, PriceResult, idempotency_key)
 
     @Operation
+    def publish_stock_price(
+        self,
+        token: str,
+        stock: AmountLike,
+        published_at: int,
+        *,
+        multiplier: AmountLike = "1",
+        token_price: AmountLike | None = None,
+        halted: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Call[StockPriceResult]:
+        """Say what a token's stock costs in USD, and the token; `published_at` is exchange time."""
+        asked = StockPriceRequest(
+            token=token,
+            stock=amount_text(stock),
+            published_at=published_at,
+            multiplier=amount_text(multiplier),
+            token_price=None if token_price is None else amount_text(token_price),
+            halted=halted,
+        )
+        place = path("operator", "stock-prices")
+        return change("POST", place, asked, StockPriceResult, idempotency_key)
+
+    @Operation
+    def allow_deposits(self, token: str, *, idempotency_key: str | None = None) -> Call[Accepted]:
+        """Take LPs' deposits in a token again that were held."""
+        asked = TokenRequest(token=token)
+        place = path("operator", "allow-deposits")
+        return change("POST", place, asked, Accepted, idempotency_key)
+
+    @Operation
     def publish_surface(
         self, surface: SurfaceRequest, *, idempotency_key: str | None = None
     ) -> Call[Accepted]:
@@ -491,10 +729,20 @@ class OperatorOperations:
         roles: Sequence[Role],
         label: str | None = None,
         *,
+        expires_at: int | None = None,
+        networks: Sequence[str] = (),
+        withdraw: bool = True,
         idempotency_key: str | None = None,
     ) -> Call[Key]:
         """Make a key for an account; its secret is shown this once."""
-        asked = KeyRequest(account=account, roles=list(roles), label=label)
+        asked = KeyRequest(
+            account=account,
+            roles=list(roles),
+            label=label,
+            expires_at=expires_at,
+            networks=list(networks),
+            withdraw=withdraw,
+        )
         return change("POST", path("operator", "keys"), asked, Key, idempotency_key)
 
     @Listing
@@ -503,7 +751,23 @@ class OperatorOperations:
         return Pages(path("operator", "keys"), Key)
 
     @Operation
-    def revoke_key(self, key_id: str, *, idempotency_key: str | None = None) -> Call[Key]:
-        """End a key, now."""
+    def rotate_key(
+        self, key_id: str, overlap: int = 3_600, *, idempotency_key: str | None = None
+    ) -> Call[Key]:
+        """Make the successor of a key, which stays good for `overlap` seconds."""
+        target, asked = path("operator", "keys", key_id, "rotate"), RotationRequest(overlap=overlap)
+        return change("POST", target, asked, Key, idempotency_key)
+
+    @Operation
+    def revoke_key(
+        self, key_id: str, *, descendants: bool = False, idempotency_key: str | None = None
+    ) -> Call[EndedKey]:
+        """End a key and what it made for its account, now; of `descendants`, others' too."""
         target = path("operator", "keys", key_id)
-        return change("DELETE", target, None, Key, idempotency_key)
+        target = with_query(target, descendants="true" if descendants else None)
+        return change("DELETE", target, None, EndedKey, idempotency_key)
+
+    @Listing
+    def audit(self, account: str | None = None) -> Pages[AuditLine]:
+        """List what operators and owners of keys did and others tried, newest first."""
+        return Pages(with_query(path("operator", "audit"), account=account), AuditLine)

@@ -57,6 +57,10 @@ class Pause:
     seconds: float
 
 
+DOUBLINGS_MAX = 60
+"""Beyond them any pause is the longest; a float ends at a thousand."""
+_jitter = SystemRandom()
+
 Steps = Generator[Request | Pause, Reply | None, T]
 
 
@@ -84,7 +88,6 @@ class Session:
     retries: int = 3
     clock: Callable[[], int] = local_clock_ms
     clock_offset_ms: int = 0
-    _jitter: SystemRandom = field(default_factory=SystemRandom, repr=False)
 
     def request(self, call: Call[T]) -> Request:
         """Return a call as it goes out now, signed."""
@@ -136,9 +139,16 @@ class Session:
         """Return the seconds to wait: what the server asks for, or twice as long each time."""
         if isinstance(failed, ProblemError) and failed.retry_after is not None:
             return failed.retry_after
-        longest = min(PAUSE_FIRST * 2**repeated, PAUSE_MAX)
-        # Without chance all who met the same failure would come back at the same moment.
-        return self._jitter.uniform(longest / 2, longest)
+        return back_off(repeated, PAUSE_FIRST, PAUSE_MAX)
+
+
+def back_off(failed: int, first: float, most: float) -> float:
+    """Return the seconds to wait after so many failures before the last: twice as long each time.
+
+    Without chance all who met the same failure would come back at the same moment.
+    """
+    longest = min(first * 2.0 ** min(failed, DOUBLINGS_MAX), most)
+    return _jitter.uniform(longest / 2, longest)
 
 
 def answer_of(reply: Reply | None, call: Call[T]) -> T:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from api.client.calls import Blocking, Call, T, Waiting
 from api.client.errors import RequestTimeoutError, TransportError
 from api.client.operations import Operations, OperatorOperations
 from api.client.session import Pause, Reply, Request, Session
+from api.client.stream import Update, follow, follow_waiting
 
 LOCAL = "http://127.0.0.1:8080"
 
@@ -127,6 +129,14 @@ class Client(Operations, Blocking):
         )
         return _reply(response)
 
+    def stream(self, channels: Sequence[str]) -> Iterator[Update]:
+        """Yield what becomes of channels of the stream, for good; whatever is lost is found again.
+
+        Raises:
+            ProblemError: There is no such channel, or the key is not good, or no longer.
+        """
+        return follow(self, self._origin, channels)
+
     def disconnect(self) -> None:
         """Close connections, where they are its own."""
         if self._is_own:
@@ -192,6 +202,14 @@ class AsyncClient(Operations, Waiting):
             request.method, url, content=request.body, headers=request.headers
         )
         return _reply(response)
+
+    def stream(self, channels: Sequence[str]) -> AsyncIterator[Update]:
+        """Yield what becomes of channels of the stream, for good; whatever is lost is found again.
+
+        Raises:
+            ProblemError: There is no such channel, or the key is not good, or no longer.
+        """
+        return follow_waiting(self, self._origin, channels)
 
     async def disconnect(self) -> None:
         """Close connections, where they are its own."""

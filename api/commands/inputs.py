@@ -1,14 +1,28 @@
 """What several commands are given alike, and how bad input is told."""
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from api.settings import TOKEN_NAME
+from api.storage.url import MAIN, DatabaseUrl, DatabaseUrlError
 
 DATA_VARIABLE = "EVERGAMMA_DATA"
+DATA_DEFAULT = Path("../shared/data")
 FIRST_YEAR, LAST_YEAR = 2009, 2190
-BAD_INPUT = 2
+BAD_INPUT, BROKEN = 2, 1
+"""Exit statuses."""
+
+Database = Annotated[
+    str,
+    typer.Option(
+        envvar="EVERGAMMA_DATABASE", help="SQLite file or postgresql:// URL of the exchange."
+    ),
+]
+Url = Annotated[str, typer.Option(envvar="EVERGAMMA_URL", help="Where the exchange answers.")]
 
 
 class BadInputError(ValueError):
@@ -19,6 +33,23 @@ def fail(message: object, status: int = BAD_INPUT) -> typer.Exit:
     """Say in one line on standard error what is wrong; return what ends the command."""
     typer.echo(f"evergamma: {message}", err=True)
     return typer.Exit(status)
+
+
+def address(text: str, shard: str = MAIN) -> DatabaseUrl:
+    """Return the address of a database, or end the command where it is none."""
+    try:
+        return DatabaseUrl.parse(text).of_shard(shard)
+    except DatabaseUrlError as error:
+        raise fail(error) from None
+
+
+def data_folder(given: Path | None) -> Path | None:
+    """Return the folder of price history: the one given, the environment's, the usual one."""
+    if given is not None:
+        return given
+    if DATA_VARIABLE in os.environ:
+        return Path(os.environ[DATA_VARIABLE])
+    return DATA_DEFAULT if DATA_DEFAULT.is_dir() else None
 
 
 def day(text: str) -> int:

@@ -1,26 +1,72 @@
 """The command that runs the exchange: `evergamma serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from api.commands.inputs import DATA_VARIABLE, BadInputError, day, fail, token_names
+from amm.units import HOUR_MS
+from api.commands.config import (
+    blamed,
+    effective_settings,
+    is_given,
+    refuse_passwords,
+    take_config,
+)
+from api.commands.feed import DeribitUrl, PythIds, PythKeyFile, PythUrl, pyth_settings
+from api.commands.inputs import BROKEN, DATA_VARIABLE, BadInputError, day, fail, token_names
 from api.commands.keys import MasterKey
+from api.feeds.places import DERIBIT_URL, PYTH_URL, PlaceError
 from api.serving import UNUSABLE, run_server
-from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, FeedName, Settings, usual_master_key
+from api.settings import (
+    DEFAULT_DATABASE,
+    DEMO_DATABASE,
+    LogFormat,
+    LogLevel,
+    Settings,
+    SettingsError,
+    usual_master_key,
+)
+from api.storage.errors import SupersededError
+from api.storage.url import MAIN, DatabaseUrl, DatabaseUrlError
 
 
 def serve(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="EVERGAMMA_CONFIG",
+            help="TOML file of these settings; see docs/operations.md.",
+            callback=take_config,
+            is_eager=True,
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print the settings in force, and end.")
+    ] = False,
     demo: Annotated[
         bool,
         typer.Option("--demo", envvar="EVERGAMMA_DEMO", help="Begin with an example; print keys."),
     ] = False,
     database: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="EVERGAMMA_DATABASE",
-            help=f"SQLite file. Default: {DEFAULT_DATABASE}; of a demo {DEMO_DATABASE}.",
+            help="SQLite file or postgresql:// URL. Default: "
+            f"{DEFAULT_DATABASE}; of a demo {DEMO_DATABASE}.",
+            show_default=False,
+        ),
+    ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(envvar="EVERGAMMA_SHARD", help="Which of several writers on one PostgreSQL."),
+    ] = MAIN,
+    replica: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVERGAMMA_REPLICA",
+            help="postgresql:// URL of a server that follows the database; history is read there.",
             show_default=False,
         ),
     ] = None,
@@ -30,8 +76,16 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="EVERGAMMA_PORT", help="0: any that is free.")] = 8080,
     feed: Annotated[
-        str, typer.Option(envvar="EVERGAMMA_FEED", help="Prices: simulated, replay or push.")
+        str,
+        typer.Option(
+            envvar="EVERGAMMA_FEED",
+            help="Prices: simulated, replay, push, pyth, deribit; of pyth,deribit the median.",
+        ),
     ] = "simulated",
+    pyth_url: PythUrl = PYTH_URL,
+    pyth_key_file: PythKeyFile = None,
+    pyth_ids: PythIds = None,
+    deribit_url: DeribitUrl = DERIBIT_URL,
     data: Annotated[
         Path | None,
         typer.Option(envvar=DATA_VARIABLE, help="Price history to replay; see docs/data.md."),
@@ -72,24 +126,88 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVERGAMMA_DOMAIN",
+            help="Public host, with its port, that wallets log in to. Default: where it listens.",
+            show_default=False,
+        ),
+    ] = None,
+    withdrawal_hold: Annotated[
+        float,
+        typer.Option(
+            envvar="EVERGAMMA_WITHDRAWAL_HOLD",
+            help="Hours until a new withdrawal destination can be used.",
+        ),
+    ] = 24.0,
+    log_format: Annotated[
+        str,
+        typer.Option(
+            envvar="EVERGAMMA_LOG_FORMAT", help="json, text, or auto: text on a terminal."
+        ),
+    ] = "auto",
+    log_level: Annotated[
+        str, typer.Option(envvar="EVERGAMMA_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+    access_log: Annotated[
+        bool,
+        typer.Option(
+            "--access-log", envvar="EVERGAMMA_ACCESS_LOG", help="A line for every request."
+        ),
+    ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="EVERGAMMA_METRICS_PORT",
+            help="Port of 127.0.0.1 that has /metrics, which is then nowhere else. 0: any.",
+        ),
+    ] = None,
+    trusted_proxies: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVERGAMMA_TRUSTED_PROXIES",
+            help="Addresses whose X-Forwarded-For is believed; as 127.0.0.1,10.0.0.0/8.",
+            show_default=False,
+        ),
+    ] = None,
+    connections_max: Annotated[
+        int, typer.Option(envvar="EVERGAMMA_CONNECTIONS_MAX", help="Connections at a time.")
+    ] = 16_384,
+    patience: Annotated[
+        float,
+        typer.Option(
+            envvar="EVERGAMMA_PATIENCE", help="Seconds a request's head may take, and its body."
+        ),
+    ] = 10.0,
+    drain: Annotated[
+        float,
+        typer.Option(
+            envvar="EVERGAMMA_DRAIN", help="Seconds from SIGTERM until no connection is accepted."
+        ),
+    ] = 0.1,
 ) -> None:
     """Run the exchange, with its HTTP API, until it is interrupted.
 
-    Options can be given as variables too; the command line goes first.
+    Options can be given as variables too, or in a file; the command line goes first.
 
     It prints `listening on URL` when it answers. Only --host lets other machines in.
     """
+    del config  # its contents are defaults by now
     try:
-        place = database or (DEMO_DATABASE if demo else DEFAULT_DATABASE)
+        refuse_passwords(context)
+        usual = str(DEMO_DATABASE if demo else DEFAULT_DATABASE)
+        place = DatabaseUrl.parse(database or usual).of_shard(shard)
         settings = Settings(
             database=place,
             master_key=master_key or usual_master_key(place, demo=demo),
+            replica=None if replica is None else DatabaseUrl.parse(replica),
             host=host,
             port=port,
-            feed=_feed_name(feed),
+            feed=feed,
             data=data,
-            start_ms=None if start is None else day(start),
-            end_ms=None if end is None else day(end),
+            start_ms=None if start is None else _day("--from", start),
+            end_ms=None if end is None else _day("--to", end),
             speed=speed,
             seed=seed,
             fill_delay_ms=fill_delay,
@@ -98,14 +216,62 @@ def serve(
             body_max=body_max,
             demo=demo,
             tokens=() if tokens is None else token_names(tokens),
+            domain=domain,
+            withdrawal_hold_ms=round(withdrawal_hold * HOUR_MS),
+            log_format=cast("LogFormat", _one_of("--log-format", log_format, get_args(LogFormat))),
+            log_level=cast("LogLevel", _one_of("--log-level", log_level, get_args(LogLevel))),
+            access_log=access_log,
+            metrics_port=metrics_port,
+            trusted_proxies=tuple(trusted_proxies.split(",")) if trusted_proxies else (),
+            connections_max=connections_max,
+            patience_s=patience,
+            drain_s=drain,
+            pyth=pyth_settings(pyth_url, pyth_key_file, pyth_ids),
+            deribit_url=deribit_url,
         )
+        if not demo and not is_given(context, "feed"):
+            _refuse_made_up_prices(settings)
+        if check:
+            places = {"database": settings.database, "master_key": settings.master_key}
+            for line in effective_settings(context, **places):
+                typer.echo(line)
+            return
         run_server(settings, typer.echo)
-    except (BadInputError, *UNUSABLE) as error:
+    except SupersededError as error:
+        raise fail(error, BROKEN) from None
+    except (BadInputError, PlaceError, SettingsError) as error:
+        raise fail(blamed(context, error)) from None
+    except (DatabaseUrlError, *UNUSABLE) as error:
         raise fail(error) from None
 
 
-def _feed_name(text: str) -> FeedName:
-    for name in ("simulated", "replay", "push"):
-        if text == name:
-            return name
-    raise BadInputError(f"--feed {text!r} is not simulated, replay or push")
+def _refuse_made_up_prices(settings: Settings) -> None:
+    """Let nobody trade at simulated prices because no feed was thought of.
+
+    Raises:
+        BadInputError: The server is for others than its own machine.
+    """
+    for option, text, is_public in (
+        ("--host", settings.host, not settings.is_loopback),
+        ("--domain", settings.domain, settings.domain is not None),
+        ("--trusted-proxies", ",".join(settings.trusted_proxies), settings.trusted_proxies),
+    ):
+        if is_public:
+            raise BadInputError(
+                f"{option} {text} is for a public server, whose prices would be made up:"
+                " give --feed push, pyth or deribit, or --feed simulated if that is meant"
+            )
+
+
+def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        words = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise BadInputError(f"{option} {text!r} is not {words}")
+    return text
+
+
+def _day(option: str, text: str) -> int:
+    try:
+        return day(text)
+    except BadInputError as error:
+        raise BadInputError(f"{option}: {error}") from None

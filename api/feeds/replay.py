@@ -1,13 +1,14 @@
 """Recorded prices, minute by minute, at the pace of the exchange's clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import numpy as np
 
 from amm.units import MINUTE_MS
 from api.clock import Clock
 from api.feeds import Observation
+from api.feeds.health import MADE_FRESH_MS, FeedHealth, Watch
 from sims.markets.path import PricePath
 from sims.markets.vols import VolHistory, level_at
 
@@ -25,8 +26,13 @@ class ReplayFeed:
     def __init__(self, path: PricePath, vols: VolHistory) -> None:
         self._path = path
         self._vols = vols
+        self._watch = Watch(self.name, path.symbols, MADE_FRESH_MS)
 
-    async def observations(self, clock: Clock) -> AsyncIterator[list[Observation]]:
+    def health(self, now_ms: int) -> list[FeedHealth]:
+        """Return how it is: live up to its end, and but for its outages."""
+        return [self._watch.health(now_ms)]
+
+    async def observations(self, clock: Clock) -> AsyncGenerator[list[Observation]]:
         """Yield each minute when the clock shows it, to the end of the history.
 
         Where the machine slept, the minutes that were missed are left out but for the present one;
@@ -42,7 +48,9 @@ class ReplayFeed:
                 continue
             row = self._row_at(now_ms)
             if now_ms - times_ms[row] < MINUTE_MS:
-                yield self._seen(row, now_ms)
+                seen = self._seen(row, now_ms)
+                self._watch.heard((each.symbol, each.published_ms) for each in seen)
+                yield seen
             row += 1
 
     def first(self) -> list[Observation]:

@@ -7,7 +7,7 @@ little above the vol that prices really have, as options markets are.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from amm.units import MINUTE_MS, ONE, SECOND_MS, YEAR_MS
 from api.clock import Clock
 from api.feeds import Observation
+from api.feeds.health import MADE_FRESH_MS, FeedHealth, Watch
 
 VOL_LOW, VOL_HIGH = 0.3, 1.2
 """Between these a vol level stays."""
@@ -128,15 +129,22 @@ class SimulatedFeed:
 
     def __init__(self, starts: tuple[Start, ...] = STARTS, seed: int = 7, part: int = 0) -> None:
         self._market = SimulatedMarket(starts, seed, part)
+        self._watch = Watch(self.name, [each.symbol for each in starts], MADE_FRESH_MS)
 
-    async def observations(self, clock: Clock) -> AsyncIterator[list[Observation]]:
+    def health(self, now_ms: int) -> list[FeedHealth]:
+        """Return how it is: live."""
+        return [self._watch.health(now_ms)]
+
+    async def observations(self, clock: Clock) -> AsyncGenerator[list[Observation]]:
         """Yield both prices at every moment, without end.
 
         Where the machine slept, the next move covers all the time that was missed.
         """
         pace, moment_ms = pace_ms(clock.speed), clock.now_ms()
         while True:
-            yield self._market.observe(clock.now_ms())
+            seen = self._market.observe(clock.now_ms())
+            self._watch.heard((each.symbol, each.published_ms) for each in seen)
+            yield seen
             await asyncio.sleep(clock.seconds_until(moment_ms + pace))
             elapsed = max((clock.now_ms() - moment_ms) // pace, 1) * pace
             self._market.step(elapsed)

@@ -1,4 +1,4 @@
-"""An account's balances, its ledger, deposits and withdrawals."""
+"""An account's balances, its ledger, deposits and transfers."""
 
 from litestar import get, post
 from litestar.params import JSONBody
@@ -14,19 +14,23 @@ from api.http.context import (
     amount,
     carry_out,
     memory_of,
-    page_of,
     principal_of,
     service_of,
-    settled,
 )
 from api.http.journal_pages import pages_of
 from api.http.problems import documented
-from api.http.security import READ, READERS, SIGNED
+from api.http.security import OWNERS, READ, READERS, SIGNED
 from api.views import accounts
-from api.wire import Account, Deposit, LedgerLine, Page, Withdrawal, WithdrawalRequest
-from vaults.commands import Credit, Withdraw
+from api.wire import (
+    Account,
+    Deposit,
+    LedgerLine,
+    Page,
+    Transfer,
+    TransferRequest,
+)
+from vaults.commands import Credit, MoveBalance
 
-OWNERS = frozenset({"trade", "provide"})
 _WRITE = documented(400, 401, 403, 409, 413, 422, 429, 503)
 
 
@@ -80,27 +84,15 @@ def get_deposits(
     return pages_of(store, f"account/{account_of(request, account)}", items, cursor, limit)
 
 
-@post("/withdrawals", responses=_WRITE, opt={"roles": OWNERS}, tags=["account"], security=SIGNED)
-async def post_withdrawal(
-    request: Asking, data: JSONBody[WithdrawalRequest], idempotency_key: IdempotencyKey
-) -> Withdrawal:
-    """Take free balance out of trading; the operator pays it out."""
+@post("/transfers", responses=_WRITE, opt={"roles": OWNERS}, tags=["account"], security=SIGNED)
+async def post_transfer(
+    request: Asking, data: JSONBody[TransferRequest], idempotency_key: IdempotencyKey
+) -> Transfer:
+    """Move free balance to another generation of the same token."""
     now_ms = service_of(request).clock.now_ms()
-    command = Withdraw(
-        data.token, principal_of(request).account, amount(data.amount, "amount"), now_ms
-    )
-    return accounts.withdrawal_asked(await carry_out(request, command, idempotency_key))
+    account, moved = principal_of(request).account, amount(data.amount, "amount")
+    command = MoveBalance(data.token, data.target, account, moved, now_ms)
+    return accounts.transfer(await carry_out(request, command, idempotency_key))
 
 
-@get("/withdrawals", responses=READ, opt={"roles": READERS}, tags=["account"], security=SIGNED)
-async def get_withdrawals(
-    request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
-) -> Page[Withdrawal]:
-    """List the account's withdrawals, newest first."""
-    memory, name = await settled(request), account_of(request, account)
-    numbers = (n for n, each in enumerate(memory.withdrawals, 1) if each.account == name)
-    page = page_of(numbers, int, int, cursor, limit, backwards=True)
-    return Page(items=[accounts.withdrawal(memory, n) for n in page.items], next=page.next)
-
-
-ROUTES = [get_account, get_ledger, get_deposits, post_withdrawal, get_withdrawals]
+ROUTES = [get_account, get_ledger, get_deposits, post_transfer]

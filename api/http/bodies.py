@@ -24,19 +24,30 @@ class BodyRequest(Request[Any, Any, Any]):
         Raises:
             ProblemError: It is not JSON, or not that.
         """
-        body = await self.body()
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        try:
-            return _decoder(kind).decode(body)
-        except msgspec.DecodeError as error:
-            raise _malformed(str(error)) from None
-        except RecursionError:
-            raise _malformed("The body is nested too deeply") from None
+        return read_body(decoder(kind), await self.body())
 
 
 @cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Return what reads bodies of a kind."""
     return msgspec.json.Decoder(kind)
+
+
+def read_body(reader: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """Return a body as its route takes it.
+
+    Raises:
+        ProblemError: It is not JSON, or not that.
+    """
+    if not body:
+        raise ProblemError("MALFORMED", "A JSON object is needed.", field="body")
+    try:
+        return reader.decode(body)
+    except msgspec.DecodeError as error:
+        raise _malformed(str(error)) from None
+    except RecursionError:
+        raise _malformed("The body is nested too deeply") from None
 
 
 def _malformed(message: str) -> ProblemError:

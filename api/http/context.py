@@ -1,7 +1,10 @@
 """What routes share: who asks, what for, and which part of a list."""
 
 import base64
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -9,6 +12,7 @@ from litestar import Request
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from amm.units import AmountError, parse_amount
+from api.depeg import Stocks
 from api.dispatch import Executed
 from api.http.gate import Principal
 from api.http.problems import ProblemError, refusal
@@ -16,7 +20,7 @@ from api.instruments import Series, parse_series
 from api.memory import Memory
 from api.service import Service
 from api.signing import IDEMPOTENCY_KEY
-from api.wire import Page, PoolName
+from api.wire import Accepted, Page, PoolName
 from vaults.commands import Command
 
 Item = TypeVar("Item")
@@ -30,27 +34,47 @@ Cursor = Annotated[
     str | None,
     QueryParameter(pattern=r"^[A-Za-z0-9_-]{1,200}$", description="`next` of the page before."),
 ]
+_KEY = re.compile(r"^[!-~]{1,128}$")
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(
         name=IDEMPOTENCY_KEY,
-        pattern=r"^[!-~]{1,128}$",
+        pattern=_KEY.pattern,
         description="One for each thing to be done; a retry has the same.",
     ),
 ]
+# Names are printable ASCII; what is none is not even looked for: no database takes every text.
+NAME, NAME_MAX = r"^[ -~]{0,128}$(?!\n)", 128
 AccountQuery = Annotated[
     str | None,
-    QueryParameter(max_length=64, description="Another account, for the roles risk and operator."),
+    QueryParameter(
+        pattern=NAME,
+        max_length=64,
+        description="Another account, for the roles risk and operator.",
+    ),
 ]
 PoolPath = Annotated[PoolName, PathParameter(description="Which of the two pools.")]
-TokenPath = Annotated[str, PathParameter(description="A token, as TSLA.M.")]
-IdPath = Annotated[str, PathParameter(description="Its id.")]
+TokenPath = Annotated[
+    str, PathParameter(pattern=NAME, max_length=NAME_MAX, description="A token, as TSLA.M.")
+]
+IdPath = Annotated[str, PathParameter(pattern=NAME, max_length=NAME_MAX, description="Its id.")]
+
+
+def is_idempotency_key(text: str) -> bool:
+    """Whether a text may be an `Idempotency-Key`."""
+    return _KEY.fullmatch(text) is not None
 
 
 def service_of(request: Asking) -> Service:
     """Return the exchange a request is for."""
-    service: Service = request.app.state.service
+    service: Service = request.scope["state"]["service"]
     return service
+
+
+def stocks_of(request: Asking) -> Stocks:
+    """Return what is known of the stocks behind the tokens."""
+    stocks: Stocks = request.app.state.stocks
+    return stocks
 
 
 def memory_of(request: Asking) -> Memory:
@@ -135,6 +159,12 @@ async def carry_out(request: Asking, command: Command, idempotency_key: str) -> 
     return executed
 
 
+def accepted(executed: Executed) -> Accepted:
+    """Return that a command was carried out."""
+    record = executed.record
+    return Accepted(id=str(record.sequence), exchange_time=record.now_ms)
+
+
 # -- pages
 
 
@@ -144,22 +174,19 @@ def encode_cursor(place: Any) -> str:
 
 
 def decode_cursor(cursor: str | None, kind: Any) -> Any:
-    """Return the place a cursor stands for, None without one.
+    """Return the place a cursor stands for, None without one; no name in one needs an escape.
 
     Raises:
         ProblemError: It is not one of this list.
     """
     if cursor is None:
         return None
-    try:
+    with suppress(ValueError, msgspec.MsgspecError):
         padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(
-            base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
-        )
-    except (ValueError, msgspec.MsgspecError):
-        raise ProblemError(
-            "MALFORMED", "The cursor is not one of this list.", field="cursor"
-        ) from None
+        place = base64.b64decode(padded, altchars=b"-_", validate=True)
+        if b"\\" not in place:
+            return msgspec.json.decode(place, type=kind)
+    raise ProblemError("MALFORMED", "The cursor is not one of this list.", field="cursor")
 
 
 def page_of(
@@ -180,6 +207,11 @@ def page_of(
             for each in ordered
             if (place_of(each) < after if backwards else place_of(each) > after)
         ]
-    page = ordered[:limit]
-    more = len(ordered) > limit
+    return page_from(iter(ordered), place_of, limit)
+
+
+def page_from(items: Iterator[Item], place_of: Callable[[Item], Any], limit: int) -> Page[Item]:
+    """Return a page of what is in order already; no more is taken than it tells of."""
+    page = list(islice(items, limit))
+    more = next(items, None) is not None
     return Page(items=page, next=encode_cursor(place_of(page[-1])) if more else None)

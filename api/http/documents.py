@@ -5,12 +5,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Response, Router, get
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Schema
 from litestar.params import PathParameter
+from litestar.routes import BaseRoute
+from litestar.types import ControllerRouterHandler
 from litestar.typing import FieldDefinition
 
 from api.http.problems import ProblemError
@@ -48,6 +51,16 @@ class ClosedStructPlugin(StructSchemaPlugin):
         return schema
 
 
+class _Pages(Router):
+    """The pages of the document, without the framework's own for all paths there are not."""
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
+        """Add a page."""
+        if isinstance(value, HTTPRouteHandler) and value.paths == {"/{path:str}"}:
+            return []
+        return super().register(value)
+
+
 def config() -> OpenAPIConfig:
     """Return what the document begins with and where it is shown."""
     return OpenAPIConfig(
@@ -56,7 +69,7 @@ def config() -> OpenAPIConfig:
         description=_DESCRIPTION,
         components=Components(security_schemes=SCHEMES),
         use_handler_docstrings=True,
-        path="/",
+        openapi_router=_Pages("/", route_handlers=[], include_in_schema=False),
         render_plugins=[
             SwaggerRenderPlugin(
                 path="/docs",

@@ -1,9 +1,9 @@
 """What every request passes before its route: size, signature, role, rate, a request id."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, perf_counter
-from typing import NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -11,21 +11,19 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from api import signing
-from api.clock import Clock
-from api.http.buckets import Buckets
+from api.access.records import KeyRecord, read_address
+from api.access.ring import KeyRing
+from api.http import headers
+from api.http.buckets import Buckets, Level
 from api.http.metrics import Metrics
 from api.http.problems import CODES, ProblemError, new_request_id
-from api.keys import KeyRecord, KeyRing
+from api.service import Service
 
-_KEY = signing.KEY.lower().encode()
-_TIMESTAMP = signing.TIMESTAMP.lower().encode()
-_SIGNATURE = signing.SIGNATURE.lower().encode()
-_IDEMPOTENCY_KEY = signing.IDEMPOTENCY_KEY.lower().encode()
-_REQUEST_ID = signing.REQUEST_ID.lower().encode()
-_NAMES = (_KEY, _TIMESTAMP, _SIGNATURE, _IDEMPOTENCY_KEY)
+_NAMES = (headers.KEY, headers.TIMESTAMP, headers.SIGNATURE, headers.IDEMPOTENCY_KEY)
 _CONTENT_TYPE = b"content-type"
 _JSON = b"application/json"
-_READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 
 
 class Principal(NamedTuple):
@@ -34,6 +32,32 @@ class Principal(NamedTuple):
     key_id: str
     account: str
     roles: frozenset[str]
+
+
+Refused = Callable[[Scope, Principal | None, str], None]
+"""What is told of requests that were not let through to a route that is audited."""
+
+
+def address_of(scope: Scope) -> str:
+    """Return where a request comes from: the peer, or what a trusted proxy says."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def caller_of(principal: Principal | None, address: str) -> str:
+    """Return whose bucket a request is taken from: its key's, or its address's."""
+    return principal.key_id if principal else f"@{address}"
+
+
+def rate_limited(level: Level) -> ProblemError:
+    """Return the problem of a request there is not enough in the bucket for."""
+    problem = ProblemError("RATE_LIMITED", f"Try again in {level.wait} seconds.")
+    return problem.with_headers({"Retry-After": str(level.wait)})
+
+
+def is_audited(opt: Mapping[str, Any]) -> bool:
+    """Whether it is written down who asked for a route."""
+    return "audited" in opt
 
 
 class UsedSignatures:
@@ -58,6 +82,12 @@ class UsedSignatures:
         return True
 
 
+class _Upgrade:
+    """Stands for the route of an upgrade, which changes nothing."""
+
+    opt: ClassVar[dict[str, Any]] = {"changes": False}
+
+
 class Gate(ASGIMiddleware):
     """Lets a request through to its route, or answers with a problem.
 
@@ -68,30 +98,41 @@ class Gate(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(
-        self, clock: Clock, keys: KeyRing, buckets: Buckets, metrics: Metrics, body_max: int
+        self,
+        service: Service,
+        keys: KeyRing,
+        buckets: Buckets,
+        metrics: Metrics,
+        body_max: int,
+        refused: Refused,
     ) -> None:
-        self._clock = clock
+        self._service = service
+        self._clock = service.clock
         self._keys = keys
         self._buckets = buckets
         self._metrics = metrics
         self._body_max = body_max
+        self._refused = refused
         self._used = UsedSignatures()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check a request, then hand it on with its body read."""
         begun = perf_counter()
-        request_id = scope["state"]["request_id"] = new_request_id()
+        state = scope["state"]
+        state["service"] = self._service
+        request_id = state["request_id"] = new_request_id()
         extra: list[tuple[bytes, bytes]] = []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = (_REQUEST_ID, request_id.encode())
+                own = (headers.REQUEST_ID, request_id.encode())
                 message["headers"] = [*message["headers"], *extra, own]
                 path = scope["path_template"]
                 self._metrics.answered(path, message["status"], perf_counter() - begun)
             await send(message)
 
         opt = scope["route_handler"].opt
+        principal: Principal | None = None
         try:
             body = await self._read(scope, receive)
             _check_type(scope, body)
@@ -109,6 +150,8 @@ class Gate(ASGIMiddleware):
             error.headers[signing.REQUEST_ID] = request_id
             status = CODES[error.code].status
             self._metrics.answered(scope["path_template"], status, perf_counter() - begun)
+            if is_audited(opt):
+                self._refused(scope, principal, error.code)
             raise
         scope["auth"] = principal
 
@@ -158,8 +201,8 @@ class Gate(ASGIMiddleware):
         key = self._keys.find(key_id)
         if key is None:
             raise ProblemError("KEY_UNKNOWN", "EG-Key names no key of this exchange.")
-        if key.revoked_ms is not None:
-            raise ProblemError("KEY_REVOKED", "The key was revoked.")
+        if key.is_narrow:
+            self._check_key(key, scope)
         self._check_time(timestamp)
         query = scope["query_string"]
         target = scope["raw_path"].decode("latin-1") + (
@@ -171,10 +214,45 @@ class Gate(ASGIMiddleware):
         if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
             raise ProblemError("SIGNATURE_WRONG", "The signature is not that of this request.")
         opt = scope["route_handler"].opt
-        changes = opt.get("changes", scope["method"] not in _READ_ONLY)
+        changes = opt.get("changes", scope["method"] not in READ_ONLY)
         if changes and not self._used.take(given):
             raise ProblemError("SIGNATURE_USED", "Sign a retry anew; its Idempotency-Key stays.")
         return _principal_of(key)
+
+    def _check_key(self, key: KeyRecord, scope: HTTPScope) -> None:
+        """Let a key pass now, from here.
+
+        Raises:
+            ProblemError: It was revoked, has expired, or is not to be used from this address.
+        """
+        if key.revoked_ms is not None:
+            raise ProblemError("KEY_REVOKED", "The key was revoked.")
+        if not key.is_good(self._clock.wall_ms()):
+            raise ProblemError("KEY_EXPIRED", f"The key was good until {key.limits.expires_ms}.")
+        if key.limits.networks:
+            text = address_of(scope)
+            address = read_address(text)
+            if address is None or not key.limits.admit(address):
+                raise ProblemError("ADDRESS_NOT_ALLOWED", f"The key is not for {text or 'this'}.")
+
+    def who(
+        self, target: str, headers: list[tuple[bytes, bytes]], address: str
+    ) -> Principal | None:
+        """Return who signed an upgrade to a WebSocket, or a login in one; None where nobody did.
+
+        Raises:
+            ProblemError: The signature is not good.
+        """
+        path, _, query = target.partition("?")
+        scope: Any = {
+            "method": "GET",
+            "raw_path": path.encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "headers": headers,
+            "client": (address, 0),
+            "route_handler": _Upgrade,
+        }
+        return self._authenticate(scope, b"")
 
     def _check_time(self, timestamp: str) -> None:
         is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15
@@ -198,8 +276,7 @@ class Gate(ASGIMiddleware):
         Raises:
             ProblemError: Where there is not enough in it.
         """
-        client = scope.get("client")
-        caller = principal.key_id if principal else f"@{client[0] if client else ''}"
+        caller = caller_of(principal, address_of(scope))
         scope["state"]["caller"] = caller
         level = self._buckets.take(caller, weight)
         if level is None:
@@ -207,8 +284,7 @@ class Gate(ASGIMiddleware):
         for name, value in level.headers():
             extra.append((name, value))
         if level.wait > 0:
-            extra.append((b"retry-after", str(level.wait).encode()))
-            raise ProblemError("RATE_LIMITED", f"Try again in {level.wait} seconds.")
+            raise rate_limited(level)
 
 
 def _headers(scope: Scope) -> list[str]:

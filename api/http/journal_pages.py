@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from api.history import Entry, read_entries
 from api.http.context import Place, decode_cursor, encode_cursor
-from api.store import Store
+from api.storage.reading import Reading
 from api.wire import Page
 
 Item = TypeVar("Item")
@@ -16,7 +16,7 @@ SCANNED_MAX = 5_000
 
 
 def pages_of(
-    store: Store,
+    store: Reading,
     topic: str,
     items_of: Callable[[Entry], list[Item]],
     cursor: str | None,

@@ -1,30 +1,29 @@
-"""What the operator does: money in and out, listings, prices, flushes, keys."""
+"""What the operator does: money in and out, listings, prices, flushes."""
 
-from typing import Any
-
-from litestar import delete, get, post
+from litestar import post
 from litestar.params import JSONBody
 
 from amm.oracle import OracleVerdict
 from amm.units import ONE
-from api.dispatch import Executed
+from api.depeg import Move, StockPrice
+from api.http.actions import delete_corporate_action, post_application, post_corporate_action
 from api.http.context import (
     Asking,
-    Cursor,
     IdempotencyKey,
     IdPath,
-    Limit,
+    accepted,
     amount,
     carry_out,
-    journal_key,
+    listed_token,
     memory_of,
-    page_of,
     service_of,
     settled,
+    stocks_of,
 )
+from api.http.parameters import changed, explained, post_parameters
 from api.http.problems import ProblemError
-from api.http.security import OPERATORS, READ, SIGNED, WRITE
-from api.keys import KeyRecord, KeyRing
+from api.http.security import OPERATED, OPERATED_OFTEN
+from api.instruments import parse_numbered
 from api.views import accounts, market
 from api.wire import (
     Accepted,
@@ -32,12 +31,11 @@ from api.wire import (
     Deposit,
     DepositRequest,
     FlushResult,
-    Key,
-    KeyRequest,
     ListingRequest,
-    Page,
     PriceRequest,
     PriceResult,
+    StockPriceRequest,
+    StockPriceResult,
     SurfaceRequest,
     TokenRequest,
     UnderlyingRequest,
@@ -45,9 +43,11 @@ from api.wire import (
 )
 from api.wire import Token as TokenGiven
 from vaults.commands import (
+    AllowDeposits,
     Credit,
     Debit,
     Flush,
+    HoldDeposits,
     ListToken,
     Pause,
     PublishSurface,
@@ -55,24 +55,11 @@ from vaults.commands import (
     StartUnderlying,
     Tick,
 )
-from vaults.params import VOL_MAX, ParameterError, Parameters
-from vaults.rules import make_rules
-
-_OPERATOR: dict[str, Any] = {
-    "responses": WRITE,
-    "opt": {"roles": OPERATORS},
-    "tags": ["operator"],
-    "security": SIGNED,
-}
-_INTEGERS = {name for name, kind in Parameters.__annotations__.items() if kind is int}
+from vaults.generations import base_of
+from vaults.params import VOL_MAX, Parameters
 
 
-def _accepted(executed: Executed) -> Accepted:
-    record = executed.record
-    return Accepted(id=str(record.sequence), exchange_time=record.now_ms)
-
-
-@post("/deposits", **_OPERATOR)
+@post("/deposits", **OPERATED)
 async def post_external_deposit(
     request: Asking, data: JSONBody[DepositRequest], idempotency_key: IdempotencyKey
 ) -> Deposit:
@@ -85,7 +72,7 @@ async def post_external_deposit(
     return accounts.deposit(executed.record.sequence, executed.command)
 
 
-@post("/withdrawals/{withdrawal_id:str}/complete", status_code=200, **_OPERATOR)
+@post("/withdrawals/{withdrawal_id:str}/complete", status_code=200, **OPERATED)
 async def post_completion(
     request: Asking,
     withdrawal_id: IdPath,
@@ -94,77 +81,50 @@ async def post_completion(
 ) -> Withdrawal:
     """Book that a withdrawal has left custody."""
     memory, now_ms = memory_of(request), service_of(request).clock.now_ms()
-    is_number = withdrawal_id.isascii() and withdrawal_id.isdigit() and len(withdrawal_id) <= 15
-    number = int(withdrawal_id) if is_number else 0
-    if not 1 <= number <= len(memory.withdrawals):
+    # Every shard counts from 1: the token says whose number it is.
+    token, number = parse_numbered(withdrawal_id) or ("", 0)
+    is_known = 1 <= number <= len(memory.withdrawals)
+    if not is_known or memory.withdrawals[number - 1].token != token:
         raise ProblemError("WITHDRAWAL_UNKNOWN", f"There is no withdrawal {withdrawal_id}.")
-    token = memory.withdrawals[number - 1].token
     command = Debit(token, number, now_ms, data.reference or "")
     await carry_out(request, command, idempotency_key)
     return accounts.withdrawal(await settled(request), number)
 
 
-@post("/tokens", **_OPERATOR)
+@post("/tokens", **OPERATED)
 async def post_token(
     request: Asking, data: JSONBody[ListingRequest], idempotency_key: IdempotencyKey
 ) -> TokenGiven:
     """List a token; its pools open with a seed nobody can redeem."""
     now_ms = service_of(request).clock.now_ms()
-    command = ListToken(data.token, now_ms, _parameters(data.parameters))
+    command = ListToken(data.token, now_ms, changed(Parameters(), data.parameters))
     try:
         await carry_out(request, command, idempotency_key)
     except ProblemError as error:
-        raise _explained(error, command) from None
-    return market.token(await settled(request), data.token)
+        raise explained(error, command.parameters, command.terms) from None
+    session = await service_of(request).session()
+    return market.token(await settled(request), data.token, session, stocks_of(request))
 
 
-def _explained(error: ProblemError, command: ListToken) -> ProblemError:
-    """Return a refusal, saying which parameter cannot be where that is why."""
-    if error.code != "PARAMETERS_INVALID":
-        return error
-    try:
-        make_rules(command.parameters, command.terms)
-    except ParameterError as fault:
-        return ProblemError(error.code, f"{fault}.", **error.more)
-    return error
-
-
-def _parameters(given: dict[str, float]) -> Parameters:
-    """Return the default parameters, changed where others are given.
-
-    Raises:
-        ProblemError: There is no such parameter, or it counts in whole units.
-    """
-    changed: dict[str, Any] = {}
-    for name, value in given.items():
-        field = f"parameters.{name}"
-        if name not in Parameters._fields:
-            raise ProblemError("MALFORMED", f"There is no parameter {name}.", field=field)
-        if name in _INTEGERS and (value != int(value) or abs(value) > 2**53):
-            raise ProblemError("MALFORMED", f"{name} is a whole number.", field=field)
-        changed[name] = int(value) if name in _INTEGERS else float(value)
-    return Parameters()._replace(**changed)
-
-
-@post("/pause", status_code=200, **_OPERATOR)
+@post("/pause", status_code=200, **OPERATED)
 async def post_pause(
     request: Asking, data: JSONBody[TokenRequest], idempotency_key: IdempotencyKey
 ) -> Accepted:
     """Take no openings in a token; closes, cancels and requests go on."""
     now_ms = service_of(request).clock.now_ms()
-    return _accepted(await carry_out(request, Pause(data.token, now_ms), idempotency_key))
+    return accepted(await carry_out(request, Pause(data.token, now_ms), idempotency_key))
 
 
-@post("/resume", status_code=200, **_OPERATOR)
+@post("/resume", status_code=200, **OPERATED)
 async def post_resume(
     request: Asking, data: JSONBody[TokenRequest], idempotency_key: IdempotencyKey
 ) -> Accepted:
     """Take openings in a token again."""
     now_ms = service_of(request).clock.now_ms()
-    return _accepted(await carry_out(request, Resume(data.token, now_ms), idempotency_key))
+    return accepted(await carry_out(request, Resume(data.token, now_ms), idempotency_key))
 
 
-@post("/underlyings", status_code=200, **_OPERATOR)
+@post("/underlyings", status_code=200, **OPERATED)
 async def post_underlying(
     request: Asking, data: JSONBody[UnderlyingRequest], idempotency_key: IdempotencyKey
 ) -> Accepted:
@@ -175,10 +135,10 @@ async def post_underlying(
         raise ProblemError("MALFORMED", f"A vol is at most {VOL_MAX:g}.", field="vol")
     variance_e12 = vol**2 // 10**4
     command = StartUnderlying(data.symbol, now_ms, variance_e12, variance_e12, variance_e12)
-    return _accepted(await carry_out(request, command, idempotency_key))
+    return accepted(await carry_out(request, command, idempotency_key))
 
 
-@post("/prices", status_code=200, **_OPERATOR)
+@post("/prices", status_code=200, **OPERATED_OFTEN)
 async def post_price(
     request: Asking, data: JSONBody[PriceRequest], idempotency_key: IdempotencyKey
 ) -> PriceResult:
@@ -203,7 +163,63 @@ async def post_price(
     )
 
 
-@post("/surfaces", status_code=200, **_OPERATOR)
+@post("/stock-prices", status_code=200, **OPERATED)
+async def post_stock_price(
+    request: Asking, data: JSONBody[StockPriceRequest], idempotency_key: IdempotencyKey
+) -> StockPriceResult:
+    """Say what a token's stock costs: shown, and LPs' deposits wait while the token is far off."""
+    del idempotency_key  # demanded of every mutation; said again, a price is what it was
+    service, stocks = service_of(request), stocks_of(request)
+    base = base_of(listed_token(request, data.token))
+    price = StockPrice(
+        _positive(data.stock, "stock"),
+        _positive(data.multiplier, "multiplier"),
+        0 if data.token_price is None else _positive(data.token_price, "token_price"),
+        data.published_at,
+        data.halted,
+    )
+    session = await service.session()
+    if not stocks.is_timely(base, price, service.clock.now_ms()):
+        raise ProblemError(
+            "OBSERVATION_REFUSED", "A stock's price is of the last hour, and never goes back."
+        )
+    move = stocks.take(base, price, session)
+    if move is not None:
+        await _move_deposits(request, base, move, f"/deposits/{base}/{price.published_ms}")
+    memory = await settled(request)
+    held = data.token in memory.held
+    return StockPriceResult(token=data.token, deposits_held=held, stock=market.stock_price(price))
+
+
+def _positive(text: str, field: str) -> int:
+    value = amount(text, field)
+    if value == 0:
+        raise ProblemError("MALFORMED", "A price is more than 0.", field=field)
+    return value
+
+
+async def _move_deposits(request: Asking, base: str, move: Move, key: str) -> None:
+    """Hold or allow the deposits of all generations of a token where they are not so yet."""
+    service, memory = service_of(request), memory_of(request)
+    for name in memory.generations(base):
+        if (name in memory.held) != (move == "hold"):
+            now_ms = service.clock.now_ms()
+            command = (HoldDeposits if move == "hold" else AllowDeposits)(name, now_ms)
+            await service.submit(command, f"{key}/{move}/{name}")
+
+
+@post("/allow-deposits", status_code=200, **OPERATED)
+async def post_deposits_allowed(
+    request: Asking, data: JSONBody[TokenRequest], idempotency_key: IdempotencyKey
+) -> Accepted:
+    """Take LPs' deposits in a token again; what its price does from now on counts anew."""
+    now_ms = service_of(request).clock.now_ms()
+    done = await carry_out(request, AllowDeposits(data.token, now_ms), idempotency_key)
+    stocks_of(request).forget(base_of(data.token))
+    return accepted(done)
+
+
+@post("/surfaces", status_code=200, **OPERATED)
 async def post_surface(
     request: Asking, data: JSONBody[SurfaceRequest], idempotency_key: IdempotencyKey
 ) -> Accepted:
@@ -218,10 +234,10 @@ async def post_surface(
         amount(data.curvature, "curvature") * 10,
         now_ms,
     )
-    return _accepted(await carry_out(request, command, idempotency_key))
+    return accepted(await carry_out(request, command, idempotency_key))
 
 
-@post("/flush", status_code=200, **_OPERATOR)
+@post("/flush", status_code=200, **OPERATED)
 async def post_flush(
     request: Asking, data: JSONBody[TokenRequest], idempotency_key: IdempotencyKey
 ) -> FlushResult:
@@ -236,55 +252,6 @@ async def post_flush(
     )
 
 
-# -- keys
-
-
-def _ring(request: Asking) -> KeyRing:
-    ring: KeyRing = request.app.state["keys"]  # `keys` is a method of the state
-    return ring
-
-
-def _key(record: KeyRecord, *, with_secret: bool = False) -> Key:
-    return Key(
-        id=record.id,
-        account=record.account,
-        roles=sorted(record.roles),  # type: ignore[arg-type]
-        label=record.label,
-        created=record.created_ms,
-        revoked=record.revoked_ms,
-        secret=record.secret if with_secret else None,
-    )
-
-
-@post("/keys", **_OPERATOR)
-async def post_key(
-    request: Asking, data: JSONBody[KeyRequest], idempotency_key: IdempotencyKey
-) -> Key:
-    """Make a key of an account; its secret is shown here and nowhere else."""
-    wall_ms = service_of(request).clock.wall_ms()
-    asked = journal_key(request, idempotency_key)
-    record = _ring(request).create(data.account, data.roles, data.label, wall_ms, asked)
-    return _key(record, with_secret=True)
-
-
-@get("/keys", responses=READ, opt={"roles": OPERATORS}, tags=["operator"], security=SIGNED)
-async def get_keys(request: Asking, limit: Limit = 100, cursor: Cursor = None) -> Page[Key]:
-    """List all keys, revoked ones too, without their secrets."""
-    keys = {each.id: each for each in _ring(request).all()}
-    page = page_of(keys, str, str, cursor, limit)
-    return Page(items=[_key(keys[name]) for name in page.items], next=page.next)
-
-
-@delete("/keys/{key_id:str}", status_code=200, **_OPERATOR)
-async def delete_key(request: Asking, key_id: IdPath, idempotency_key: IdempotencyKey) -> Key:
-    """Revoke a key, at once and for good; doing so again changes nothing."""
-    del idempotency_key  # demanded of every mutation; this one is the same however often it is done
-    record = _ring(request).revoke(key_id, service_of(request).clock.wall_ms())
-    if record is None:
-        raise ProblemError("NOT_FOUND", f"There is no key {key_id}.")
-    return _key(record)
-
-
 ROUTES = [
     post_external_deposit,
     post_completion,
@@ -293,9 +260,12 @@ ROUTES = [
     post_resume,
     post_underlying,
     post_price,
+    post_stock_price,
+    post_deposits_allowed,
     post_surface,
     post_flush,
-    post_key,
-    get_keys,
-    delete_key,
+    post_parameters,
+    post_corporate_action,
+    delete_corporate_action,
+    post_application,
 ]

@@ -108,7 +108,12 @@ def _respond(request: Asking, executed: Executed) -> Response[Order]:
 QUEUED = {202: ResponseSpec(Order, description="A close on a stale mark: queued")}
 
 
-@post("/orders", responses=WRITE | QUEUED, opt={"roles": TRADERS}, **TRADE_SIGNED)
+@post(
+    "/orders",
+    responses=WRITE | QUEUED,
+    opt={"roles": TRADERS, "express": True},
+    **TRADE_SIGNED,
+)
 async def post_order(
     request: Asking, data: JSONBody[OrderRequest], idempotency_key: IdempotencyKey
 ) -> Response[Order]:
@@ -219,7 +224,7 @@ def _fill_of(request: Asking, asked: Entry) -> Entry | None:
     if not asked.outcome.queued:
         return None
     store = service_of(request).exchange.store
-    found = read_entries(store, f"fill/{asked.sequence}", None, 1)
+    found = read_entries(store, f"fill/{asked.sequence}", None, 1, is_current=True)
     return found[0] if found else None
 
 

@@ -80,7 +80,7 @@ async def get_position(request: Asking, position_id: IdPath) -> Position:
 @post(
     "/positions/{position_id:str}/close",
     responses=WRITE | QUEUED,
-    opt={"roles": TRADERS},
+    opt={"roles": TRADERS, "express": True},
     **TRADE_SIGNED,
 )
 async def post_close(

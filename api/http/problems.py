@@ -14,12 +14,15 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi.datastructures import ResponseSpec
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from api.access.records import KeyRingError, LoginsFullError, RotatedError
 from api.exchange import BatchLostError, KeyConflictError, QuarantinedError
 from api.journal import MalformedCommandError
-from api.keys import KeyRingError
 from api.refusals import TITLES, deciding_numbers, status_of
 from api.signing import IDEMPOTENCY_KEY, REQUEST_ID
+from api.storage.errors import StoreError, TokenElsewhereError, reason_of
 from api.wire import Problem
 from vaults.commands import Outcome
 from vaults.rejects import Reject
@@ -50,20 +53,37 @@ CODES: dict[str, Code] = {
     "SIGNATURE_MISSING": Code(401, "The request must be signed with a key"),
     "KEY_UNKNOWN": Code(401, "No such key"),
     "KEY_REVOKED": Code(401, "The key was revoked"),
+    "KEY_EXPIRED": Code(401, "The key has expired"),
     "TIMESTAMP_OUT_OF_WINDOW": Code(401, "The timestamp is more than 30 seconds off"),
     "SIGNATURE_WRONG": Code(401, "The signature does not belong to this request"),
     "SIGNATURE_USED": Code(401, "This very request was sent before; sign a retry anew"),
+    "MESSAGE_NOT_ISSUED": Code(401, "The message to log in is not as it was issued"),
+    "MESSAGE_EXPIRED": Code(401, "The message to log in has expired"),
+    "MESSAGE_USED": Code(401, "The message to log in was used before"),
     "ROLE_MISSING": Code(403, "The key does not have the role this needs"),
     "ACCOUNT_FOREIGN": Code(403, "The key is another account's"),
+    "ADDRESS_NOT_ALLOWED": Code(403, "The key may not be used from this address"),
+    "RIGHTS_EXCEEDED": Code(403, "A key cannot give or take what it does not have itself"),
+    "WITHDRAWAL_NOT_ALLOWED": Code(403, "The key has no right to withdraw"),
     "NOT_FOUND": Code(404, "There is no such thing"),
     "METHOD_NOT_ALLOWED": Code(405, "The resource does not do this"),
+    "TOO_SLOW": Code(408, "The request did not come in time"),
     "IDEMPOTENCY_CONFLICT": Code(409, "The key was used for another request"),
+    "KEY_ROTATED": Code(409, "The key has a successor already"),
+    "KEY_LIMIT": Code(409, "The account has as many keys as it may"),
+    "DESTINATION_TAKEN": Code(409, "The account has a destination of this label"),
+    "DESTINATION_LIMIT": Code(409, "The account has as many destinations as it may"),
     "QUARANTINED": Code(409, "The exchange failed on this very request and will not try again"),
     "BODY_TOO_LARGE": Code(413, "The body is too large"),
+    "TOKEN_ELSEWHERE": Code(421, "The token is not traded at this server"),
+    "DESTINATION_NEEDED": Code(422, "The account withdraws to its destinations only"),
+    "DESTINATION_UNKNOWN": Code(422, "The account has no such destination"),
+    "DESTINATION_HELD": Code(422, "The destination is too new to be used"),
     "RATE_LIMITED": Code(429, "Too many requests"),
     "HEADERS_TOO_LARGE": Code(431, "Target and headers are too large"),
     "INTERNAL": Code(500, "The exchange has a fault"),
-    "UNAVAILABLE": Code(503, "Nothing was done; send it again with the same key"),
+    "LOGINS_FULL": Code(503, "As many wallets are logged in as can be; try again later"),
+    "UNAVAILABLE": Code(503, "Not done as far as is known; send it again with the same key"),
 }
 """Codes of the service."""
 
@@ -116,8 +136,11 @@ def _respond(request: Request[Any, Any, Any], error: ProblemError) -> Response[b
     state = request.scope["state"]
     is_inside = "request_id" in state
     request_id = state.setdefault("request_id", new_request_id())
+    state["code"] = error.code
     headers = error.headers if is_inside else {**error.headers, REQUEST_ID: request_id}
     document = problem_of(error, request_id)
+    if document.status in {401, 503}:
+        _log.warning("refused", extra=_about(request) | {"code": document.code})
     return Response(
         msgspec.json.encode(document),
         status_code=document.status,
@@ -145,10 +168,20 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     return _respond(request, ProblemError(code, error.detail))
 
 
+def _about(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Return what the log says of a request: nothing its caller can choose."""
+    client = request.scope.get("client")
+    return {
+        "request_id": request.scope["state"].get("request_id", ""),
+        "method": request.method,
+        "route": request.scope.get("path_template", ""),
+        "client": client[0] if client else "",
+    }
+
+
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer that something is wrong here; the log says what."""
-    request_id = request.scope["state"].get("request_id", "")
-    _log.error("%s %s %s", request_id, request.method, request.url.path, exc_info=error)
+    _log.error("fault", extra=_about(request), exc_info=error)
     return _respond(request, ProblemError("INTERNAL", "The fault was logged."))
 
 
@@ -178,6 +211,17 @@ def on_malformed(request: Request[Any, Any, Any], error: ValueError) -> Response
     return _respond(request, ProblemError("MALFORMED", str(error)))
 
 
+def on_rotated(request: Request[Any, Any, Any], error: RotatedError) -> Response[bytes]:
+    """Answer that a key was rotated before."""
+    return _respond(request, ProblemError("KEY_ROTATED", f"{error} has a successor; rotate that."))
+
+
+def on_logins_full(request: Request[Any, Any, Any], _error: LoginsFullError) -> Response[bytes]:
+    """Answer that there is no room for a key that comes of a login."""
+    problem = ProblemError("LOGINS_FULL", "There is no room for a key of a login just now.")
+    return _respond(request, problem.with_headers({"Retry-After": "60"}))
+
+
 def on_quarantined(request: Request[Any, Any, Any], _error: QuarantinedError) -> Response[bytes]:
     """Answer that this request made a kernel fail."""
     detail = "This request made the exchange fail and was dropped; the fault was logged."
@@ -185,8 +229,20 @@ def on_quarantined(request: Request[Any, Any, Any], _error: QuarantinedError) ->
 
 
 def on_lost(request: Request[Any, Any, Any], _error: BatchLostError) -> Response[bytes]:
-    """Answer that nothing was done and all can be sent again."""
-    detail = "Nothing was done. Send it again with the same Idempotency-Key."
+    """Answer that it was not done as far as is known; only the same key may be sent again."""
+    detail = "It was not done as far as is known. Send it again with the same Idempotency-Key."
+    return _respond(request, ProblemError("UNAVAILABLE", detail).with_headers({"Retry-After": "1"}))
+
+
+def on_elsewhere(request: Request[Any, Any, Any], error: TokenElsewhereError) -> Response[bytes]:
+    """Answer that a token is another shard's."""
+    return _respond(request, ProblemError("TOKEN_ELSEWHERE", f"{error}."))
+
+
+def on_unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer that the database is away just now; the log says why."""
+    _log.error("the database cannot be read: %s", reason_of(error), extra=_about(request))
+    detail = "The database cannot be reached just now; try again."
     return _respond(request, ProblemError("UNAVAILABLE", detail).with_headers({"Retry-After": "1"}))
 
 
@@ -195,11 +251,25 @@ HANDLERS: dict[int | type[Exception], Any] = {
     KeyConflictError: on_conflict,
     MalformedCommandError: on_malformed,
     KeyRingError: on_malformed,
+    RotatedError: on_rotated,
+    LoginsFullError: on_logins_full,
     QuarantinedError: on_quarantined,
     BatchLostError: on_lost,
+    TokenElsewhereError: on_elsewhere,
+    StoreError: on_unreadable,
+    OperationalError: on_unreadable,
+    InterfaceError: on_unreadable,
+    PoolTimeoutError: on_unreadable,
     HTTPException: on_http,
     Exception: on_bug,
 }
+
+
+def response_to(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Return the answer to any error, as the framework would."""
+    respond = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response: Response[bytes] = respond(request, error)
+    return response
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:

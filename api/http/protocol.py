@@ -1,20 +1,23 @@
 """HTTP over one socket write an answer: head and body leave together; heads have a limit."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
-from api.http.problems import PROBLEM_JSON, ProblemError, new_request_id, problem_of
-from api.signing import REQUEST_ID
+from api.http.outside import refusal_of
+from api.http.patience import SPARE, Patience
+from api.http.problems import ProblemError
 
 HEAD_MAX = 32 * 1024
 """Bytes of a request's target and header fields together."""
+FIRST_WORD_S = 0.5
+"""How long a connection that has asked nothing yet may do so when the server stops."""
 LINGER_S = 2.0
 """How long a refused connection is still read from: closed at once, it might lose the answer."""
 
@@ -26,9 +29,15 @@ class GatheringTransport:
     reader at the other end.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        lingers: Callable[[], bool],
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._lingers = lingers
         self._parts: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -46,9 +55,10 @@ class GatheringTransport:
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Write what is left, and close."""
+        """Write what is left, and close, unless something is still to be read."""
         self._flush()
-        self._transport.close()
+        if not self._lingers():
+            self._transport.close()
 
     def _flush(self) -> None:
         if self._parts:
@@ -67,8 +77,9 @@ class GatheringProtocol(HttpToolsProtocol):
     it has reported, bytes are counted that were read and completed nothing.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, patience: Patience, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._patience = patience
         self._head_size = 0
         self._unfinished = 0
         self._is_under_way = False
@@ -76,8 +87,43 @@ class GatheringProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
-        gathering = GatheringTransport(transport, self.loop)
+        gathering = GatheringTransport(transport, self.loop, self._lingers)
         super().connection_made(cast("asyncio.Transport", gathering))
+        excess = len(self.connections) - self._patience.connections_max
+        if excess > 0:
+            self._patience.refused += 1
+            if excess > SPARE:
+                transport.abort()
+                return
+            self._refuse(ProblemError("UNAVAILABLE", "There are too many connections."))
+        self._patience.watch(self.connections, self.loop)
+
+    def shutdown(self) -> None:
+        """End the connection once what it has asked is answered; one that is new may still ask."""
+        if self.cycle is None and not self._is_refused:
+            self.loop.call_later(FIRST_WORD_S, super().shutdown)
+        else:
+            super().shutdown()
+
+    def awaited(self) -> object | None:
+        """Return what its caller is to do next, equal as long as it is the same; None: nothing."""
+        if size := self.transport.get_write_buffer_size():
+            return size
+        if self._is_refused or self.flow.read_paused:
+            return None
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.more_body:
+            return cycle, "body"
+        return (cycle, "head") if cycle is None or self._unfinished else None
+
+    def give_up(self) -> None:
+        """End the connection of a caller who takes too long."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+            return
+        seconds = f"{self._patience.seconds:g}"
+        text = f"A head has {seconds} seconds to come in, and a body."
+        self._refuse(ProblemError("TOO_SLOW", text))
 
     def data_received(self, data: bytes) -> None:
         """Read on; what comes after a refusal is dropped."""
@@ -126,7 +172,14 @@ class GatheringProtocol(HttpToolsProtocol):
             raise _HeadTooLargeError
 
     def send_400_response(self, msg: str) -> None:
-        """Answer with a problem that what is read is no request, and end the connection.
+        """Answer that what is read is no request, and end the connection."""
+        error = ProblemError("MALFORMED", msg)
+        if self._head_size > HEAD_MAX:
+            error = ProblemError("HEADERS_TOO_LARGE", f"A head has at most {HEAD_MAX} bytes.")
+        self._refuse(error)
+
+    def _refuse(self, error: ProblemError) -> None:
+        """Answer with a problem, and end the connection.
 
         A request that is complete is answered first, and is then the connection's last.
         """
@@ -141,22 +194,29 @@ class GatheringProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        error = ProblemError("MALFORMED", msg)
-        if self._head_size > HEAD_MAX:
-            error = ProblemError("HEADERS_TOO_LARGE", f"A head has at most {HEAD_MAX} bytes.")
         self.transport.write(_answer(error))
+        self._linger()
+
+    def _lingers(self) -> bool:
+        """Whether a last answer came before the end of its request, so that the rest is read."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self._is_refused or self.transport.is_closing() or cycle is None:
+            return False
+        if not (cycle.response_complete and cycle.more_body):
+            return False
+        self._is_refused = True
+        self._linger()
+        return True
+
+    def _linger(self) -> None:
+        """End the stream, drop what still comes, and close in a while."""
+        self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
 def _answer(error: ProblemError) -> bytes:
     """Return a problem as it is on the wire; the connection ends with it."""
-    document = problem_of(error, new_request_id())
-    body = msgspec.json.encode(document)
-    head = (
-        f"content-type: {PROBLEM_JSON}\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"{REQUEST_ID}: {document.request_id}\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return STATUS_LINE[document.status] + head.encode() + body
+    status, headers, body = refusal_of(error.with_headers({"connection": "close"}))
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return STATUS_LINE[status] + f"{head}\r\n".encode() + body

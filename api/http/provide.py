@@ -1,5 +1,7 @@
 """Deposits to pools and redemptions: requests that a flush prices."""
 
+from asyncio import to_thread
+
 from litestar import delete, get, post
 from litestar.params import JSONBody
 
@@ -10,28 +12,33 @@ from api.http.context import (
     IdempotencyKey,
     IdPath,
     Limit,
+    Place,
     PoolPath,
     TokenPath,
     account_of,
     amount,
     carry_out,
+    decode_cursor,
+    encode_cursor,
     listed_token,
     memory_of,
-    page_of,
     principal_of,
     service_of,
     settled,
 )
+from api.http.pools import newest_flushes
 from api.http.problems import ProblemError
 from api.http.security import PROVIDERS, READ, READ_ONE, READERS, SIGNED, WRITE
 from api.instruments import parse_numbered
+from api.memory import Memory
 from api.views import pools
+from api.views.names import KINDS
 from api.wire import Page, PoolDepositRequest, PoolRequest, Provider, RedemptionRequest
 from vaults.commands import Cancel, Request
 from vaults.moves import RequestKind
 from vaults.state import NONE
 
-_KINDS = {place: kind for kind, place in pools.KINDS.items()}
+_KINDS = {place: kind for kind, place in KINDS.items()}
 
 
 async def _ask(
@@ -41,7 +48,7 @@ async def _ask(
     name, account = listed_token(request, token), principal_of(request).account
     now_ms = service_of(request).clock.now_ms()
     command = Request(name, account, int(kind), asked, now_ms, min_out)
-    return pools.request_asked(memory_of(request), await carry_out(request, command, key))
+    return pools.request_asked(await carry_out(request, command, key))
 
 
 @post(
@@ -84,17 +91,16 @@ async def post_redemption(
     return await _ask(request, token, kind, asked, least, idempotency_key)
 
 
-def _number(each: PoolRequest) -> tuple[int, str]:
-    return each.requested, each.id
-
-
 @get("/requests", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
 async def get_requests(
     request: Asking, account: AccountQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PoolRequest]:
     """List the account's requests, newest first."""
-    held = pools.requests_of(await settled(request), account_of(request, account), only_open=False)
-    return page_of(held, _number, tuple[int, str], cursor, limit, backwards=True)
+    name, now_ms = account_of(request, account), service_of(request).clock.now_ms()
+    before, memory = decode_cursor(cursor, tuple[Place, str, Place]), await settled(request)
+    keys = pools.newest_requests(memory, name, limit + 1, before)
+    page = pools.requests_at(memory, keys[:limit], now_ms)
+    return Page(items=page, next=encode_cursor(keys[limit - 1]) if len(keys) > limit else None)
 
 
 def _own_request(request: Asking, name: str) -> tuple[str, int]:
@@ -123,7 +129,13 @@ def _own_request(request: Asking, name: str) -> tuple[str, int]:
 )
 async def get_request(request: Asking, request_id: IdPath) -> PoolRequest:
     """Return a request of the account."""
-    return pools.request(await settled(request), *_own_request(request, request_id))
+    (token, number), memory = _own_request(request, request_id), await settled(request)
+    return _request_now(request, memory, token, number)
+
+
+def _request_now(request: Asking, memory: Memory, token: str, number: int) -> PoolRequest:
+    (asked,) = pools.requests(memory, token, [number], service_of(request).clock.now_ms())
+    return asked
 
 
 @delete(
@@ -142,14 +154,17 @@ async def delete_request(
     now_ms = service_of(request).clock.now_ms()
     command = Cancel(token, principal_of(request).account, number, now_ms)
     await carry_out(request, command, idempotency_key)
-    return pools.request(await settled(request), token, number)
+    return _request_now(request, await settled(request), token, number)
 
 
 @get("/provider", responses=READ, opt={"roles": READERS}, tags=["provide"], security=SIGNED)
 async def get_provider(request: Asking, account: AccountQuery = None) -> Provider:
     """Return everything the account holds of pools."""
     service, name = service_of(request), account_of(request, account)
-    return pools.provider(await service.settled(), name, service.clock.now_ms())
+    tokens = pools.tokens_provided(await service.settled(), name)
+    flushes = await to_thread(newest_flushes, service.exchange.store, tokens)
+    memory = await service.settled()
+    return pools.provider(memory, name, flushes, service.clock.now_ms())
 
 
 ROUTES = [

@@ -7,7 +7,10 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from api.history import read_entries
+from api.http.actions import get_corporate_actions
 from api.http.context import (
+    NAME,
+    NAME_MAX,
     Asking,
     Cursor,
     IdPath,
@@ -17,11 +20,14 @@ from api.http.context import (
     encode_cursor,
     listed_token,
     memory_of,
+    page_from,
     page_of,
     series,
     service_of,
     settled,
+    stocks_of,
 )
+from api.http.parameters import get_parameters
 from api.http.problems import CODES, ProblemError, documented
 from api.instruments import Series
 from api.journal import RULES_VERSION
@@ -39,7 +45,6 @@ from api.wire import (
     Status,
     Ticker,
     Time,
-    TokenParameters,
 )
 from api.wire import Token as TokenGiven
 from vaults.state import NONE
@@ -47,8 +52,15 @@ from vaults.state import NONE
 PUBLIC = documented(400, 401, 413, 429, 503)
 FOUND = documented(400, 401, 404, 413, 429, 503)
 
-TokenQuery = Annotated[str | None, QueryParameter(description="Of one token only.")]
-UnderlyingQuery = Annotated[str | None, QueryParameter(description="Of one underlying only.")]
+TokenQuery = Annotated[
+    str | None, QueryParameter(pattern=NAME, max_length=NAME_MAX, description="Of one token only.")
+]
+UnderlyingQuery = Annotated[
+    str | None,
+    QueryParameter(pattern=NAME, max_length=NAME_MAX, description="Of one underlying only."),
+]
+_Chosen = tuple[list[str], list[str]]
+"""Tokens and underlyings."""
 Since = Annotated[int, QueryParameter(ge=0, le=2**53, description="Exchange time; not before.")]
 
 
@@ -70,6 +82,7 @@ async def get_status(request: Asking) -> Status:
         started=service.started_ms,
         exchange_time=now_ms,
         feed=service.feed.name if service.feed else "push",
+        feeds=[market.feed_source(each) for each in service.feed_health()],
         journal=service.exchange.journal_length,
         indices=[market.index(memory, symbol, now_ms) for symbol in memory.underlyings],
         tokens=[pools.token_state(memory, name, now_ms) for name in memory.tokens],
@@ -114,50 +127,28 @@ async def get_tokens(
     request: Asking, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[TokenGiven]:
     """List the tokens."""
+    session = await service_of(request).session()
     memory = await settled(request)
     page = page_of(memory.tokens, str, str, cursor, limit)
-    return Page(items=[market.token(memory, name) for name in page.items], next=page.next)
+    stocks = stocks_of(request)
+    items = [market.token(memory, name, session, stocks) for name in page.items]
+    return Page(items=items, next=page.next)
 
 
-@get("/parameters", responses=PUBLIC, tags=["public"])
-async def get_parameters(
-    request: Asking, limit: Limit = 100, cursor: Cursor = None
-) -> Page[TokenParameters]:
-    """List the parameters of every token, the fees among them."""
-    memory = await settled(request)
-    page = page_of(memory.tokens, str, str, cursor, limit)
-    listings = [memory.tokens[name].listing for name in page.items]
-    return Page(
-        items=[
-            TokenParameters(
-                token=each.token,
-                version=1,
-                effective=each.now_ms,
-                parameters={name: float(n) for name, n in each.parameters._asdict().items()},
-            )
-            for each in listings
-        ],
-        next=page.next,
-    )
-
-
-def _chosen(request: Asking, token: str | None, underlying: str | None) -> list[Series]:
+def _chosen(request: Asking, token: str | None, underlying: str | None) -> _Chosen:
     memory = memory_of(request)
     tokens = list(memory.tokens) if token is None else [listed_token(request, token)]
     if underlying is not None and underlying not in memory.underlyings:
         raise ProblemError("NOT_FOUND", f"There is no underlying {underlying}.")
-    underlyings = list(memory.underlyings) if underlying is None else [underlying]
-    return market.listed(memory, tokens, underlyings)
+    return tokens, list(memory.underlyings) if underlying is None else [underlying]
 
 
-_PLACE = tuple[str, str, int, str]
+def _after(cursor: str | None) -> market.Place | None:
+    after: market.Place | None = decode_cursor(cursor, market.Place)
+    return after
 
 
-def _place(each: Series) -> _PLACE:
-    return each.token, each.underlying, each.strike_e8, each.kind
-
-
-@get("/instruments", responses=FOUND, tags=["public"], opt={"weight": 5})
+@get("/instruments", responses=FOUND, tags=["public"], opt={"weight": 10})
 async def get_instruments(
     request: Asking,
     token: TokenQuery = None,
@@ -167,11 +158,12 @@ async def get_instruments(
 ) -> Page[Instrument]:
     """List every series that can be opened now or has been."""
     memory = await settled(request)
-    page = page_of(_chosen(request, token, underlying), _place, _PLACE, cursor, limit)
+    found = market.listed(memory, *_chosen(request, token, underlying), _after(cursor))
+    page = page_from(found, market.place, limit)
     return Page(items=[market.instrument(memory, each) for each in page.items], next=page.next)
 
 
-@get("/tickers", responses=FOUND, tags=["public"], opt={"weight": 5})
+@get("/tickers", responses=FOUND, tags=["public"], opt={"weight": 10})
 async def get_tickers(
     request: Asking,
     token: TokenQuery = None,
@@ -181,16 +173,10 @@ async def get_tickers(
 ) -> Page[Ticker]:
     """List every series that has open notional at its mark."""
     memory = await settled(request)
-    live = [each for each in _chosen(request, token, underlying) if _is_live(request, each)]
-    page = page_of(live, _place, _PLACE, cursor, limit)
+    found = market.live(memory, *_chosen(request, token, underlying), _after(cursor))
+    page = page_from(found, market.place, limit)
     tickers = (market.ticker(memory, each) for each in page.items)
     return Page(items=[each for each in tickers if each is not None], next=page.next)
-
-
-def _is_live(request: Asking, each: Series) -> bool:
-    memory = memory_of(request)
-    slot = market.find(memory, each)
-    return slot != NONE and int(memory.tokens[each.token].state.series[slot].open_notional) > 0
 
 
 def known_series(request: Asking, name: str) -> Series:
@@ -236,7 +222,9 @@ def get_instrument_history(
 @get("/trades", responses=FOUND, tags=["public"], opt={"weight": 5}, sync_to_thread=True)
 def get_trades(
     request: Asking,
-    token: Annotated[str, QueryParameter(description="Of which token.")],
+    token: Annotated[
+        str, QueryParameter(pattern=NAME, max_length=NAME_MAX, description="Of which token.")
+    ],
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[PublicTrade]:
@@ -270,6 +258,7 @@ ROUTES = [
     get_index,
     get_tokens,
     get_parameters,
+    get_corporate_actions,
     get_instruments,
     get_instrument,
     get_instrument_history,

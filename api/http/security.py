@@ -10,14 +10,27 @@ from api.http.problems import documented
 READERS = frozenset({"read", "trade", "provide", "risk", "operator"})
 TRADERS = frozenset({"trade"})
 PROVIDERS = frozenset({"provide"})
+OWNERS = TRADERS | PROVIDERS
 OPERATORS = frozenset({"operator"})
 READ = documented(400, 401, 403, 413, 429, 503)
 READ_ONE = documented(400, 401, 403, 404, 413, 429, 503)
-WRITE = documented(400, 401, 403, 404, 409, 413, 422, 429, 503)
+WRITE = documented(400, 401, 403, 404, 409, 413, 421, 422, 429, 503)
 
 SIGNED: list[dict[str, list[str]]] = [
     {signing.KEY: [], signing.TIMESTAMP: [], signing.SIGNATURE: []}
 ]
+OPERATED: dict[str, Any] = {
+    "responses": WRITE,
+    "opt": {"roles": OPERATORS, "audited": True},
+    "tags": ["operator"],
+    "security": SIGNED,
+}
+"""What routes say that operators change something with."""
+SOON = "soon"
+OPERATED_OFTEN: dict[str, Any] = OPERATED | {"opt": OPERATED["opt"] | {"audited": SOON}}
+"""The same where it is done by the second: the answer does not wait for the audit trail."""
+OPERATED_READ: dict[str, Any] = OPERATED | {"responses": READ}
+"""What routes say that only operators read; who tried to is written down."""
 SCHEMES: dict[str, Any] = {
     signing.KEY: SecurityScheme(
         type="apiKey",

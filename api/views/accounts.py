@@ -15,12 +15,13 @@ from api.wire import (
     Deposit,
     Position,
     PremiumPayment,
+    Transfer,
     Withdrawal,
 )
 from api.wire import LedgerLine as LineGiven
 from vaults.account import spendable
 from vaults.capacity import lock_of
-from vaults.commands import Command, Credit, Withdraw
+from vaults.commands import Command, Credit, MoveBalance, Withdraw
 from vaults.moves import Bucket, RequestKind, RequestStatus
 from vaults.opening import find_position as find_in_series
 from vaults.premium import owed_by_account, owed_by_position, premium_for, reserve_of
@@ -172,13 +173,28 @@ def withdrawal_asked(executed: Executed) -> Withdrawal:
     command = executed.command
     assert isinstance(command, Withdraw)
     return Withdrawal(
-        id=str(executed.outcome.row),
+        id=position_name(command.token, executed.outcome.row),
+        account=command.account,
         token=command.token,
         amount=fixed(command.amount),
         status="pending",
+        destination=command.destination or None,
         requested=command.now_ms,
         completed=None,
         reference=None,
+    )
+
+
+def transfer(executed: Executed) -> Transfer:
+    """Return a balance that was moved between generations."""
+    command = executed.command
+    assert isinstance(command, MoveBalance)
+    return Transfer(
+        id=str(executed.record.sequence),
+        token=command.token,
+        target=command.target,
+        amount=fixed(command.amount),
+        exchange_time=executed.record.now_ms,
     )
 
 
@@ -186,10 +202,12 @@ def withdrawal(memory: Memory, number: int) -> Withdrawal:
     """Return a withdrawal by its number."""
     asked = memory.withdrawals[number - 1]
     return Withdrawal(
-        id=str(number),
+        id=position_name(asked.token, number),
+        account=asked.account,
         token=asked.token,
         amount=fixed(asked.amount),
         status="completed" if asked.completed_ms else "pending",
+        destination=asked.destination or None,
         requested=asked.asked_ms,
         completed=asked.completed_ms or None,
         reference=asked.reference or None,

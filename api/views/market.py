@@ -1,21 +1,43 @@
 """Indices, series and tickers."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import Any
 
 from amm.units import DAY_MS, YEAR_MS
+from api.depeg import StockPrice as Price
+from api.depeg import Stocks
+from api.feeds.health import FeedHealth
 from api.instruments import Series
 from api.memory import Memory, Token
 from api.quoting import ticker_of
+from api.sessions import Session
 from api.views.numbers import fixed, rounded
-from api.wire import Index, Instrument, InstrumentDetail, MarkPoint, SeriesTerms, Ticker
+from api.wire import (
+    FeedPrice,
+    FeedSource,
+    Index,
+    Instrument,
+    InstrumentDetail,
+    MarkPoint,
+    SeriesTerms,
+    StockPrice,
+    StockSession,
+    Ticker,
+)
 from api.wire import Token as TokenGiven
 from vaults.commands import CALL, PUT
+from vaults.generations import base_of
 from vaults.opening import find_series
 from vaults.rules import mark_is_fresh
 from vaults.state import NONE
 
 DAYS = YEAR_MS / DAY_MS
+Place = tuple[str, str, int, str]
+"""Of a series among all: token, underlying, strike in 1e-8 USD, kind."""
+_Written = tuple[int, str]
+"""Strike and kind of a series of one token on one underlying."""
 
 
 def index(memory: Memory, symbol: str, now_ms: int) -> Index:
@@ -37,13 +59,52 @@ def index(memory: Memory, symbol: str, now_ms: int) -> Index:
     )
 
 
+def feed_source(health: FeedHealth) -> FeedSource:
+    """Return how a source of prices is."""
+    return FeedSource(
+        name=health.name,
+        state=health.state,
+        last=health.last_ms,
+        messages=health.messages,
+        failures=health.failures,
+        reconnects=health.reconnects,
+        last_error=health.last_error,
+        prices=[
+            FeedPrice(symbol=symbol, published=at_ms)
+            for symbol, at_ms in health.published_ms.items()
+        ],
+    )
+
+
 def is_fresh(memory: Memory, underlying: int, now_ms: int) -> bool:
     """Whether an underlying may be traded on."""
     return bool(mark_is_fresh(memory.market, underlying, now_ms))
 
 
-def token(memory: Memory, name: str) -> TokenGiven:
-    """Return what may be traded in a token."""
+def stock_session(name: str, session: Session | None, stocks: Stocks) -> StockSession | None:
+    """Return the session of a token's stock; None where it is not known."""
+    if stocks.is_halted(base_of(name)):
+        return StockSession(name="HALTED", next=None, changes=None)
+    if session is None:
+        return None
+    return StockSession(name=session.name, next=session.next_name, changes=session.changes_ms)
+
+
+def stock_price(price: Price) -> StockPrice:
+    """Return what the operator said of a stock."""
+    return StockPrice(
+        stock=fixed(price.stock_e8),
+        multiplier=fixed(price.multiplier_e8),
+        reference=fixed(price.reference_e8),
+        token=fixed(price.token_e8) if price.token_e8 else None,
+        away=price.token_e8 > 0 and price.is_away,
+        published=price.published_ms,
+    )
+
+
+def token(memory: Memory, name: str, session: Session | None, stocks: Stocks) -> TokenGiven:
+    """Return what may be traded in a token, and how its stock is."""
+    price = stocks.last(base_of(name))
     held = memory.tokens[name]
     parameters = held.rules.parameters[0]
     return TokenGiven(
@@ -51,6 +112,9 @@ def token(memory: Memory, name: str) -> TokenGiven:
         decimals=8,
         listed=held.listing.now_ms,
         paused=name in memory.paused,
+        deposits_held=name in memory.held,
+        session=stock_session(name, session, stocks),
+        stock=None if price is None else stock_price(price),
         notional_min=fixed(parameters.notional_min),
         terms=[
             SeriesTerms(
@@ -81,13 +145,30 @@ def find(memory: Memory, series: Series) -> int:
     return int(find_series(state, underlying, series.kind == CALL, series.strike_e8))
 
 
-def _strikes(memory: Memory, held: Token, underlying: int) -> range:
+def strikes(memory: Memory, held: Token, underlying: int) -> range:
     """Return the strikes that may be opened now."""
-    parameters, terms = held.rules.parameters[0], held.rules.terms[underlying]
-    spot, step = int(memory.market.oracle[underlying].index_e8), int(terms.strike_step_e8)
-    first = -(-int(spot * float(parameters.strike_low)) // step)
-    last = int(spot * float(parameters.strike_high)) // step
+    # By columns: records of rows take longer to make, and a page asks for each of its items.
+    rules = held.rules
+    spot = int(memory.market.oracle["index_e8"][underlying])
+    step = int(rules.terms["strike_step_e8"][underlying])
+    first = -(-int(spot * float(rules.parameters["strike_low"][0])) // step)
+    last = int(spot * float(rules.parameters["strike_high"][0])) // step
     return range(max(first, 1) * step, (last + 1) * step, step)
+
+
+def can_open(memory: Memory, series: Series) -> bool:
+    """Whether the strike of a series that is one is within today's window."""
+    underlying = memory.underlyings.index(series.underlying)
+    return series.strike_e8 in strikes(memory, memory.tokens[series.token], underlying)
+
+
+def is_tradable(memory: Memory, series: Series) -> bool:
+    """Whether a series can be opened now, or is held and can be sold."""
+    if not is_series(memory, series):
+        return False
+    slot = find(memory, series)
+    rows = memory.tokens[series.token].state.series
+    return can_open(memory, series) or (slot != NONE and int(rows[slot].open_notional) > 0)
 
 
 def is_series(memory: Memory, series: Series) -> bool:
@@ -100,26 +181,66 @@ def is_series(memory: Memory, series: Series) -> bool:
     return on_ladder or find(memory, series) != NONE
 
 
-def listed(memory: Memory, tokens: list[str], underlyings: list[str]) -> list[Series]:
-    """Return every series that may be opened now or has been, by name order of the exchange."""
-    found: dict[Series, None] = {}
-    for name in tokens:
+def place(series: Series) -> Place:
+    """Return where a series stands in the order of all."""
+    return series.token, series.underlying, series.strike_e8, series.kind
+
+
+def listed(
+    memory: Memory, tokens: Iterable[str], underlyings: Iterable[str], after: Place | None
+) -> Iterator[Series]:
+    """Yield every series that may be opened now or has been, in order, after a place.
+
+    What a token has is looked up when its turn comes: who takes a few causes the work of a few.
+    """
+
+    def written(name: str, underlying: int) -> set[_Written]:
         held = memory.tokens[name]
-        for symbol in underlyings:
-            slot = memory.underlyings.index(symbol)
-            for strike in _strikes(memory, held, slot):
-                found[Series(symbol, name, CALL, strike)] = None
-                found[Series(symbol, name, PUT, strike)] = None
-        for series in opened(memory, name):
-            if series.underlying in underlyings:
-                found[series] = None
-    return sorted(found, key=lambda each: (each.token, each.underlying, each.strike_e8, each.kind))
+        ladder = product(strikes(memory, held, underlying), (CALL, PUT))
+        return {*ladder, *_opened(held, underlying, notional_min=0)}
+
+    return _in_order(memory, tokens, underlyings, after, written)
 
 
-def opened(memory: Memory, name: str) -> Iterator[Series]:
-    """Yield the series of a token that have open notional, or had some."""
-    for slot in range(int(memory.tokens[name].state.pool[0].series_count)):
-        yield series_of(memory, name, slot)
+def live(
+    memory: Memory, tokens: Iterable[str], underlyings: Iterable[str], after: Place | None
+) -> Iterator[Series]:
+    """Yield every series that has open notional, in order, after a place."""
+
+    def written(name: str, underlying: int) -> set[_Written]:
+        return set(_opened(memory.tokens[name], underlying, notional_min=1))
+
+    names = [name for name in tokens if memory.tokens[name].state.pool["live_series"][0] > 0]
+    return _in_order(memory, names, underlyings, after, written)
+
+
+def _in_order(
+    memory: Memory,
+    tokens: Iterable[str],
+    underlyings: Iterable[str],
+    after: Place | None,
+    written: Callable[[str, int], set[_Written]],
+) -> Iterator[Series]:
+    symbols = sorted(underlyings)
+    for name in sorted(tokens):
+        for symbol in symbols:
+            if after is not None and (name, symbol) < after[:2]:
+                continue
+            found = sorted(written(name, memory.underlyings.index(symbol)))
+            is_begun = after is not None and (name, symbol) == after[:2]
+            first = bisect_right(found, after[2:]) if after is not None and is_begun else 0
+            for strike_e8, kind in found[first:]:
+                yield Series(symbol, name, kind, strike_e8)
+
+
+def _opened(held: Token, underlying: int, *, notional_min: int) -> Iterator[_Written]:
+    """Yield the series of a token on an underlying that were opened and have so much open."""
+    rows = held.state.series[: int(held.state.pool[0].series_count)]
+    rows = rows[(rows["underlying"] == underlying) & (rows["open_notional"] >= notional_min)]
+    for strike_e8, is_call in zip(
+        rows["strike_e8"].tolist(), rows["is_call"].tolist(), strict=True
+    ):
+        yield strike_e8, CALL if is_call else PUT
 
 
 def instrument(memory: Memory, series: Series) -> Instrument:
@@ -137,7 +258,7 @@ def instrument(memory: Memory, series: Series) -> Instrument:
         cap=fixed(terms.cap_ppm, 6),
         funding_period=int(terms.funding_period_ms),
         discount_rate=fixed(terms.discount_rate_e9, 9),
-        can_open=series.strike_e8 in _strikes(memory, held, underlying),
+        can_open=can_open(memory, series),
         open_notional=fixed(0 if slot == NONE else held.state.series[slot].open_notional),
     )
 

@@ -106,6 +106,14 @@ def _numbers(refusal: Refusal) -> tuple[str | None, str | None, str | None]:
     return Reject(code).name, *deciding_numbers(Outcome(code=code, limit=limit, actual=actual))
 
 
+def _halted(memory: Memory, token: str, now_ms: int, otherwise: Refusal) -> Refusal:
+    """Return the refusal of the corporate action that trading waits for, where it does."""
+    action = memory.halting_action(token, now_ms)
+    if action is None:
+        return otherwise
+    return Refusal(Reject.CORPORATE_ACTION, action.ends_ms, now_ms)
+
+
 def _break_even(series: Series, notional: int, total: int) -> str:
     """Return the index at which the payoff repays the total."""
     share = total / notional
@@ -120,7 +128,7 @@ def quote_open(memory: Memory, series: Series, asked: Open, *, has_account: bool
     assert unit is not None
     total = units_up(quoted.quote.total * ONE)
     largest = quoting.largest(memory, asked)
-    reason, limit, actual = _numbers(quoted.refusal)
+    reason, limit, actual = _numbers(_halted(memory, series.token, asked.now_ms, quoted.refusal))
     if series.token in memory.paused:
         reason, limit, actual = Reject.PAUSED.name, None, None
     exposure = abs(float(unit.delta)) * float(unit.index) / (series.strike_e8 / ONE)
@@ -165,7 +173,7 @@ def quote_close(
     lock = int(lock_of(quoted.notional, row.cap_ppm))
     backed = int(backing(held.rules, pool.main, pool.insurance))
     after = int(backing(held.rules, max(int(pool.main) - quoted.gross, 0), pool.insurance))
-    reason, limit, actual = _numbers(quoted.refusal)
+    reason, limit, actual = _numbers(_halted(memory, series.token, now_ms, quoted.refusal))
     rate_e15 = int(held.state.marks[slot].rate_e15)
     return Quote(
         instrument=series.name,

@@ -174,7 +174,7 @@ def test_a_price_is_whole_or_refused(exponents: tuple[int, ...]) -> None:
         np.array(["2026-01-01"], dtype="datetime64[D]"),
         np.timedelta64(1, "D"),
     ],
-    ids=repr,
+    ids=lambda wrong: "an object" if type(wrong) is object else repr(wrong),
 )
 def test_what_is_no_number_is_named(wrong: object) -> None:
     """Text, ragged lists, dates, complex and too large numbers are refused by name."""

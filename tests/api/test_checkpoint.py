@@ -1,18 +1,18 @@
 """The rows are those of one moment; whatever came after it is in the journal."""
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 
 from api import checkpoint
 from api.exchange import Exchange
 from api.recovery import check_database, checkpoint_of
 from api.replay import state_digest
-from api.store import Store
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
 from tests.api.conftest import START_MS, TOKEN, tick
+from tests.api.databases import ask
 from vaults.commands import Close, Credit, Open, Pause, Withdraw
 
+pytestmark = pytest.mark.databases
 ONE = 10**8
 LOT = ONE // 10
 MINUTE_MS = 60_000
@@ -34,9 +34,9 @@ def trade(exchange: Exchange, first: int, count: int) -> None:
 
 def reopened(exchange: Exchange) -> Exchange:
     """Return another writer on the database of one that ends here."""
-    path = exchange.store.path
+    path = exchange.store.url
     exchange.store.close()
-    return Exchange(Store(path))
+    return Exchange(open_store(path))
 
 
 @pytest.mark.parametrize("every", [1, 3, 7, 20_000])
@@ -72,7 +72,7 @@ def test_rows_are_saved_when_the_journal_has_grown_enough(
 
 
 def test_a_restart_in_the_middle_saves_what_the_rows_had_not(
-    exchange: Exchange, database: Path
+    exchange: Exchange, database: DatabaseUrl
 ) -> None:
     """Rows that only the journal had are written by the next checkpoint, after a restart too."""
     exchange.checkpoint()
@@ -82,11 +82,9 @@ def test_a_restart_in_the_middle_saves_what_the_rows_had_not(
     restarted.checkpoint()
     digest = state_digest(restarted)
     restarted.store.close()
-    with sqlite3.connect(database) as connection:
-        (rows,) = connection.execute("SELECT count(*) FROM account").fetchone()
-    connection.close()
+    rows = ask(database, "SELECT count(*) FROM account")
     assert rows == 5  # the buyer, the provider and three new ones
-    again = Exchange(Store(database))
+    again = Exchange(open_store(database))
     assert state_digest(again) == digest
     assert check_database(again.store).faults == []
     again.store.close()

@@ -7,6 +7,7 @@ import pytest
 
 from amm.oracle import OracleVerdict
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, ONE
+from api.access.ring import KeyRing
 from api.demo import (
     CREDITS,
     DEMO,
@@ -23,10 +24,10 @@ from api.demo import (
 from api.exchange import Exchange
 from api.feeds.simulated import STARTS
 from api.journal import read_outcome
-from api.keys import KeyRing
 from api.recovery import check_database
 from api.replay import state_digest
-from api.store import Store
+from api.storage.engines import access_engine
+from api.storage.store import open_store
 from vaults.commands import CALL, Open
 from vaults.invariants import first_violation
 from vaults.market import WINDOW_MINUTES
@@ -39,7 +40,7 @@ NOW_MS = DAY_START_MS + 15 * HOUR_MS
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Exchange]:
     """An exchange without a record."""
-    store = Store(tmp_path / "demo.sqlite")
+    store = open_store(tmp_path / "demo.sqlite")
     yield Exchange(store)
     store.close()
 
@@ -131,7 +132,7 @@ def test_the_trader_can_trade_at_once(empty: Exchange) -> None:
 
 def test_keys_are_made_once(empty: Exchange) -> None:
     """And again only where none is in force."""
-    ring = KeyRing(empty.store.path, bytes(32))
+    ring = KeyRing(access_engine(empty.store.url), bytes(32))
     made = demo_keys(ring, NOW_MS)
     assert [key.account for key in made] == [TRADER, PROVIDER, "operator"]
     assert made[0].roles == {"read", "trade", "provide"}

@@ -133,10 +133,10 @@ def test_keys_come_and_go_while_it_runs(server: Server, folder: Path, run: Run) 
     pytest.fail("the revoked key is still good")
 
 
-def test_a_second_server_is_refused(server: Server, folder: Path, run: Run) -> None:
+def test_what_does_not_wait_is_refused(server: Server, folder: Path, run: Run) -> None:
     assert server.process.poll() is None
     database = folder / "run" / "demo.sqlite"
-    done = run("serve", "--demo", "--port", "0", "--database", database)
+    done = run("db", "migrate", database)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "in use by another process" in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from amm.units import DAY_MS, MINUTE_MS, ONE
 from api import exchange as writer
 from api.exchange import (
+    PASSING,
     BatchLostError,
     Exchange,
     KeyConflictError,
@@ -22,9 +24,13 @@ from api.exchange import (
 from api.journal import MalformedCommandError
 from api.recovery import check_database
 from api.replay import state_digest
-from api.store import Store, StoreError, upsert
-from api.tables import SETTINGS
+from api.storage.errors import StoreError
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
+from api.storage.writes import Writes, append, upsert
+from api.tables import JOURNAL, SETTINGS, STATE
 from tests.api.conftest import START_MS, TOKEN, prepare, tick
+from tests.api.databases import change as change_behind
 from vaults.commands import (
     Cancel,
     Check,
@@ -47,6 +53,7 @@ from vaults.moves import RequestKind
 from vaults.params import Parameters
 from vaults.rejects import Reject
 
+pytestmark = pytest.mark.databases
 NOW = START_MS + MINUTE_MS + 1_000
 
 
@@ -96,13 +103,13 @@ def run_a_life(exchange: Exchange) -> None:
 
 
 def test_the_journal_rebuilds_the_state_that_the_rows_hold(
-    exchange: Exchange, database: Path
+    exchange: Exchange, database: DatabaseUrl
 ) -> None:
     """I13: applying the recorded integers gives the state of memory and of the tables."""
     run_a_life(exchange)
     digest = state_digest(exchange)
     exchange.store.close()
-    store = Store(database)
+    store = open_store(database)
     checked = check_database(store)
     assert checked.faults == []
     assert checked.records == exchange.journal_length
@@ -114,13 +121,13 @@ def test_a_restarted_exchange_decides_as_if_it_had_never_stopped(
     exchange: Exchange, tmp_path: Path
 ) -> None:
     """What is derived from marks comes back with the state: both go on to the same integers."""
-    other_store = Store(tmp_path / "other.sqlite")
+    other_store = open_store(tmp_path / "other.sqlite")
     other = Exchange(other_store)
     prepare(other)
     for each in (exchange, other):
         run_a_life(each)
     other_store.close()
-    other_store = Store(tmp_path / "other.sqlite")
+    other_store = open_store(tmp_path / "other.sqlite")
     restarted = Exchange(other_store)
     later = int(exchange.memory.tokens[TOKEN].state.pool[0].now_ms) + MINUTE_MS
     for each in (exchange, restarted):
@@ -191,13 +198,13 @@ def test_a_key_cannot_be_used_for_another_command(exchange: Exchange) -> None:
         exchange.execute(Debit(TOKEN, 1, NOW), "order")
 
 
-def test_what_was_not_committed_did_not_happen(exchange: Exchange, database: Path) -> None:
+def test_what_was_not_committed_did_not_happen(exchange: Exchange, database: DatabaseUrl) -> None:
     """A writer that dies leaves the state of its last commit."""
     before = state_digest(exchange)
     exchange.execute(opening(), "order")
     assert state_digest(exchange) != before
     exchange.store.close()
-    store = Store(database)
+    store = open_store(database)
     again = Exchange(store)
     assert state_digest(again) == before
     assert again.execute(opening(), "order").outcome.code == 0
@@ -241,6 +248,21 @@ def test_a_batch_that_fails_at_its_last_row_is_lost_as_a_whole(
         with pytest.raises(BatchLostError):
             exchange.commit()
     assert state_digest(exchange) == before
+    assert exchange.execute(opening(), "order").outcome.code == 0
+    exchange.commit()
+    assert check_database(exchange.store).faults == []
+
+
+def test_a_row_that_is_refused_undoes_its_batch(exchange: Exchange) -> None:
+    """Whatever was written before it in the same transaction; and the next one is as any."""
+    first = exchange.store.record(1)
+    assert first is not None
+    writes: Writes = []
+    upsert(writes, SETTINGS, [{"name": "stray", "value": "row"}])
+    append(writes, JOURNAL, [first])
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
+        exchange.store.stage(writes)()
+    assert exchange.store.setting("stray") is None
     assert exchange.execute(opening(), "order").outcome.code == 0
     exchange.commit()
     assert check_database(exchange.store).faults == []
@@ -291,21 +313,26 @@ def test_a_disk_that_fails_twice_leaves_rows_and_journal_agreeing(
     assert check_database(exchange.store).faults == []
 
 
-def test_a_second_writer_is_kept_out(exchange: Exchange, database: Path) -> None:
+def test_a_second_writer_is_kept_out(exchange: Exchange, database: DatabaseUrl) -> None:
     """Two processes on one database would each believe in their own state."""
     with pytest.raises(StoreError, match="in use"):
-        Store(database)
-    link = database.with_name("link.sqlite")
-    link.symlink_to(database)
-    with pytest.raises(StoreError, match="in use"):
-        Store(link)
+        open_store(database)
     exchange.store.close()
-    Store(database).close()
+    open_store(database).close()
+
+
+def test_two_names_of_a_file_have_one_writer(tmp_path: Path) -> None:
+    """The lock is beside the file itself."""
+    store, link = open_store(tmp_path / "d.sqlite"), tmp_path / "link.sqlite"
+    link.symlink_to(tmp_path / "d.sqlite")
+    with pytest.raises(StoreError, match="in use"):
+        open_store(link)
+    store.close()
 
 
 def test_a_name_is_a_name_and_no_address(tmp_path: Path) -> None:
     """Characters that mean something in an URL are part of the file's name."""
-    Store(tmp_path / "a?b#c.sqlite").close()
+    open_store(tmp_path / "a?b#c.sqlite").close()
     assert (tmp_path / "a?b#c.sqlite").is_file()
 
 
@@ -316,13 +343,13 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
         connection.execute(f"CREATE TABLE {table}")
         connection.close()
         with pytest.raises(StoreError, match="not a database of this exchange"):
-            Store(tmp_path / name)
+            open_store(tmp_path / name)
         connection = sqlite3.connect(tmp_path / name)
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
         connection.close()
     (tmp_path / "empty").touch()
     with pytest.raises(StoreError, match="not a database of this exchange"):
-        Store(tmp_path / "empty", must_exist=True)
+        open_store(tmp_path / "empty", must_exist=True)
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to look at", b"\0" * 5000])
@@ -331,7 +358,7 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, conte
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     with pytest.raises(StoreError) as caught:
-        Store(path)
+        open_store(path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
 
@@ -339,7 +366,7 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, conte
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ("UPDATE journal SET outcome = x'80' WHERE sequence = 4", "record 4 does not match"),
+        ("UPDATE journal SET outcome = moves WHERE sequence = 4", "record 4 does not match"),
         ("UPDATE journal SET now_ms = now_ms + 1 WHERE sequence = 2", "record 2 does not match"),
         ("DELETE FROM journal WHERE sequence = 3", "record 3 is missing"),
         ("UPDATE account SET balance = balance + 1 WHERE slot = 0", f"state of {TOKEN}"),
@@ -349,28 +376,26 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, conte
     ],
 )
 def test_whatever_is_changed_by_hand_is_found(
-    exchange: Exchange, database: Path, change: str, fault: str
+    exchange: Exchange, database: DatabaseUrl, change: str, fault: str
 ) -> None:
     """`db check` names a changed record, a lost one, and rows that the journal does not explain."""
     exchange.execute(opening(), "order")
     exchange.checkpoint()
     exchange.store.close()
-    with sqlite3.connect(database) as connection:
-        connection.execute(change)
-    connection.close()
-    store = Store(database)
+    assert change_behind(database, change) > 0
+    store = open_store(database)
     assert any(fault in each for each in check_database(store).faults)
     store.close()
 
 
-def test_tokens_keep_the_order_of_their_listing(exchange: Exchange, database: Path) -> None:
+def test_tokens_keep_the_order_of_their_listing(exchange: Exchange, database: DatabaseUrl) -> None:
     """Ticks reach them in it, before a restart and after."""
     exchange.execute(ListToken("NVDA.M", NOW), "second")
     exchange.execute(ListToken("AAPL.M", NOW), "third")
     exchange.commit()
     digest = state_digest(exchange)
     exchange.store.close()
-    store = Store(database)
+    store = open_store(database)
     restarted = Exchange(store)
     assert list(restarted.memory.tokens) == [TOKEN, "NVDA.M", "AAPL.M"]
     assert state_digest(restarted) == digest
@@ -391,14 +416,15 @@ def test_a_restarted_underlying_leaves_positions_with_their_last_mark(exchange: 
     assert check_database(exchange.store).faults == []
 
 
-def test_tables_refuse_what_is_not_an_integer(exchange: Exchange, database: Path) -> None:
-    """STRICT tables: a float in a balance is an error of the database, not a rounding."""
+def test_tables_refuse_what_is_not_an_integer(exchange: Exchange) -> None:
+    """A float in a balance is an error of the database, or of the writer, and not a rounding."""
     exchange.checkpoint()
-    exchange.store.close()
-    connection = sqlite3.connect(database)
-    with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("UPDATE account SET balance = 1.5")
-    connection.close()
+    row = {column.name: 1 for column in STATE["accounts"].columns} | {"token": TOKEN}
+    writes: Writes = []
+    upsert(writes, STATE["accounts"], [row | {"balance": 1.5}])
+    with pytest.raises((sqlite3.IntegrityError, TypeError)):
+        exchange.store.stage(writes)()
+    assert check_database(exchange.store).faults == []
 
 
 MALFORMED = {
@@ -506,3 +532,15 @@ def test_a_refusal_has_its_code_and_changes_nothing(
     assert state_digest(exchange) == before
     exchange.commit()
     assert check_database(exchange.store).faults == []
+
+
+def test_keys_of_ticks_are_not_kept(exchange: Exchange) -> None:
+    """There is one every second, and none comes again."""
+    seen = Tick("BTC", 100_000 * ONE, NOW, NOW)
+    for key, is_kept in ((f"{PASSING}BTC/1/2", False), ("house/price", True)):
+        exchange.execute(seen, key)
+        assert exchange.knows(key)
+        exchange.commit()
+        assert exchange.knows(key) == is_kept
+    again = Exchange(exchange.store)
+    assert [again.knows(key) for key in (f"{PASSING}BTC/1/2", "house/price")] == [False, True]

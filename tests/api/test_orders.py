@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,8 @@ from api.memory import Memory
 from api.quoting import largest, quote_close, ticker_of
 from api.recovery import check_database
 from api.replay import state_digest
-from api.store import Store
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
 from tests.api.conftest import START_MS, TOKEN, tick
 from vaults.commands import (
     Cancel,
@@ -59,9 +59,9 @@ def opening(**changes: object) -> Open:
 
 def restarted(exchange: Exchange) -> Exchange:
     """Return an exchange that has read back what was committed; the other one is dead."""
-    path = exchange.store.path
+    path = exchange.store.url
     exchange.store.close()
-    return Exchange(Store(path))
+    return Exchange(open_store(path))
 
 
 @pytest.fixture
@@ -465,8 +465,8 @@ def test_a_withdrawal_leaves_once(exchange: Exchange, reopen: Callable[[], Excha
         exchange = reopen()
         do = exchange.execute
     one, two = exchange.memory.withdrawals
-    assert one == (TOKEN, "buyer", 3 * ONE, NOW, NOW + 1, "0x1")
-    assert two == ("NVDA.M", "buyer", ONE, NOW, 0, "")
+    assert one == (TOKEN, "buyer", 3 * ONE, NOW, NOW + 1, "0x1", "")
+    assert two == ("NVDA.M", "buyer", ONE, NOW, 0, "", "")
     assert_sound(exchange)
 
 
@@ -480,7 +480,7 @@ def test_a_withdrawal_leaves_once(exchange: Exchange, reopen: Callable[[], Excha
     ],
 )
 def test_a_booking_changed_by_hand_is_found(
-    exchange: Exchange, position: int, change: str, fault: str, database: Path
+    exchange: Exchange, position: int, change: str, fault: str, database: DatabaseUrl
 ) -> None:
     """`db check` compares each of them with what the journal implies."""
     exchange.execute(Credit(TOKEN, "buyer", ONE, NOW, "0xabc"), "credit")
@@ -491,7 +491,7 @@ def test_a_booking_changed_by_hand_is_found(
     assert_sound(exchange)
     with exchange.store.transaction() as connection:
         connection.exec_driver_sql(change)
-    assert exchange.store.path == database
+    assert exchange.store.url == database
     assert check_database(exchange.store).faults == [fault]
 
 

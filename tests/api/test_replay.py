@@ -18,7 +18,7 @@ from api.journal import read_outcome
 from api.recovery import check_database
 from api.replay import InvariantError, Plan, PlanError, Replay, state_digest
 from api.results import collect
-from api.store import Store
+from api.storage.store import open_store
 from sims.flows import FlowRules
 from sims.markets.path import PricePath
 from sims.markets.simulated import simulate_path
@@ -50,7 +50,7 @@ def plan(**changes: object) -> Plan:
 
 def finished(database: Path, path: PricePath, asked: Plan) -> tuple[Replay, str]:
     """Run a plan to its end; return it and the digest of its state. The store stays open."""
-    run = Replay(Exchange(Store(database)), asked, path)
+    run = Replay(Exchange(open_store(database)), asked, path)
     run.run()
     return run, state_digest(run.exchange)
 
@@ -114,7 +114,7 @@ def test_an_interrupted_replay_ends_in_the_same_state(
         if len(seen) == commits:
             raise StoppedError
 
-    first = Replay(Exchange(Store(tmp_path / "db")), plan(), short_path())
+    first = Replay(Exchange(open_store(tmp_path / "db")), plan(), short_path())
     with pytest.raises(StoppedError):
         first.run(stop)
     first.exchange.store.close()
@@ -126,7 +126,7 @@ def test_an_interrupted_replay_ends_in_the_same_state(
 
 def test_a_database_keeps_to_its_plan(tmp_path: Path) -> None:
     """Another seed, or other prices, on the same database are refused, not mixed in."""
-    store = Store(tmp_path / "db")
+    store = open_store(tmp_path / "db")
     Replay(Exchange(store), plan(), short_path())
     with pytest.raises(PlanError):
         Replay(Exchange(store), plan(seed=6), short_path())
@@ -138,7 +138,7 @@ def test_a_database_keeps_to_its_plan(tmp_path: Path) -> None:
 
 def test_a_set_up_that_is_refused_stops_before_the_first_step(tmp_path: Path) -> None:
     """More tokens than a token may have: nothing would sum to zero afterwards."""
-    store = Store(tmp_path / "db")
+    store = open_store(tmp_path / "db")
     rich = BUSY._replace(buyer_tokens=10**6)
     run = Replay(Exchange(store), plan(flow=rich), short_path())
     with pytest.raises(PlanError, match="SUPPLY_LIMIT"):
@@ -148,7 +148,7 @@ def test_a_set_up_that_is_refused_stops_before_the_first_step(tmp_path: Path) ->
 
 def test_a_broken_invariant_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that appears from nowhere is found after the next command that touches the token."""
-    run = Replay(Exchange(Store(tmp_path / "db")), plan(), short_path())
+    run = Replay(Exchange(open_store(tmp_path / "db")), plan(), short_path())
     step = run._step  # noqa: SLF001
 
     def steal(row: int) -> None:
@@ -169,7 +169,7 @@ def test_nobody_holds_over_a_break_in_the_prices(tmp_path: Path) -> None:
     path.prices_e8[rows:] //= 2
     path.times_ms[rows:] += 90 * 24 * HOUR_MS
     segment = np.repeat([0, 1], [rows, len(path.times_ms) - rows])
-    run = Replay(Exchange(Store(tmp_path / "db")), plan(), path._replace(segment=segment))
+    run = Replay(Exchange(open_store(tmp_path / "db")), plan(), path._replace(segment=segment))
     held: list[int] = []
     step = run._step  # noqa: SLF001
 
@@ -203,7 +203,7 @@ def test_closes_wait_where_prices_are_missing(tmp_path: Path) -> None:
     assert sum(each.code == 0 for each in fills.values()) > 10
     assert check_database(done.exchange.store).faults == []
     done.exchange.store.close()
-    again = Replay(Exchange(Store(tmp_path / "db")), plan(), path)
+    again = Replay(Exchange(open_store(tmp_path / "db")), plan(), path)
     again.run()
     assert state_digest(again.exchange) == digest
     assert collect(again).is_zero_sum

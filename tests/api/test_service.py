@@ -1,6 +1,7 @@
 """Many callers at once: nobody is told a lie, whatever fails and whenever it does."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,11 +15,12 @@ from api.exchange import BatchLostError, Exchange, KeyConflictError, Quarantined
 from api.feeds import Observation
 from api.recovery import check_database
 from api.service import Service
-from api.store import Writes
-from tests.api.conftest import START_MS, TOKEN
+from api.storage.writes import Writes
+from tests.api.conftest import START_MS, TOKEN, until
 from vaults.commands import Close, Command, Credit, Open
 from vaults.rejects import Reject
 
+pytestmark = pytest.mark.databases
 ONE = 10**8
 LOT = ONE // 100
 MINUTE_MS = 60_000
@@ -72,7 +74,7 @@ def test_every_caller_gets_its_own_answer(exchange: Exchange) -> None:
         ]
         conflict = await outcomes([service.submit(credit(0, 2 * ONE), "k/0")])
         assert isinstance(conflict[0], KeyConflictError)
-        assert service.counts.batches < 20
+        assert sum(service.counts.sizes.counts) < 20
 
     lived(service_of(exchange), story)
     assert all(balance(exchange, f"account-{n}") == ONE for n in range(100))
@@ -117,8 +119,11 @@ def test_a_batch_the_disk_does_not_take_takes_what_came_after_it_along(
         first = [asyncio.ensure_future(service.submit(credit(n), f"k/{n}")) for n in range(1, 4)]
         await asyncio.sleep(0.02)
         later = [asyncio.ensure_future(service.submit(credit(n), f"k/{n}")) for n in range(4, 8)]
+        assert service.counts.outcomes == {(Credit, 0): 1}
         lost = await outcomes([*first, *later])
         assert all(isinstance(each, BatchLostError) for each in lost)
+        assert service.counts.outcomes == {(Credit, 0): 1}
+        assert sum(service.counts.sizes.counts) == sum(service.counts.seconds.counts) == 1
         memory = await service.settled()
         assert list(memory.account_ids) == ["buyer", "provider", "account-0"]
         disk.is_broken = False
@@ -127,6 +132,81 @@ def test_a_batch_the_disk_does_not_take_takes_what_came_after_it_along(
 
     lived(service_of(exchange), story)
     assert [balance(exchange, f"account-{n}") for n in range(8)] == [ONE] * 8
+
+
+def test_a_commit_that_hangs_is_told_of_and_broken_off(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers do not wait for it, whoever asks is told, and at the end nobody does."""
+    broken_off = threading.Event()
+
+    def silent() -> None:
+        broken_off.wait()
+        raise OSError("broken off")
+
+    for name in ("SETTLE_MAX", "COMMIT_LATE", "STOP_MAX", "END_MAX"):
+        monkeypatch.setattr(f"api.service.{name}", 0.0)
+    monkeypatch.setattr(exchange.store, "may_wait", True, raising=False)
+    monkeypatch.setattr(exchange.store, "break_off", broken_off.set)
+
+    async def story(service: Service) -> None:
+        await service.start()
+        assert service.is_ready
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange.store, "stage", lambda _: silent)
+            lost = asyncio.ensure_future(service.submit(credit(0), "k/0"))
+            await until(lambda: service.commit_age > 0)
+            assert not service.is_ready
+            with pytest.raises(BatchLostError, match="does not answer"):
+                await service.settled()
+            await service.stop()
+        with pytest.raises(BatchLostError):
+            await lost
+        assert service.commit_age == 0
+
+    asyncio.run(story(service_of(exchange)))
+    assert broken_off.is_set()
+    assert check_database(exchange.store).faults == []
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_what_a_lost_commit_has_done_is_answered_and_told(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    """Its answer was lost, nothing else: nobody hears that it was not done, listeners hear of it.
+
+    Where the database is away for a while, callers hear that it is not known.
+    """
+    stage, heard = exchange.store.stage, list[str]()
+
+    def committed(writes: Writes) -> Callable[[], None]:
+        commit = stage(writes)
+
+        def lost() -> None:
+            commit()
+            raise OSError("connection lost")
+
+        return lost
+
+    def away(*_: object) -> Any:
+        raise OSError("no connection")
+
+    async def story(service: Service) -> None:
+        service.on_commit.append(lambda batch: heard.extend(each.record.key for each in batch))
+        await service.submit(credit(0), "k/0")
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange.store, "stage", committed)
+            if is_away:
+                patch.setattr(writer, "load_rows", away)
+            answers = await outcomes([service.submit(credit(n), f"k/{n}") for n in (1, 2)])
+        kind = BatchLostError if is_away else Executed
+        assert [type(each) for each in answers] == [kind, kind]
+        again = await outcomes([service.submit(credit(n), f"k/{n}") for n in (1, 2, 3)])
+        assert all(isinstance(each, Executed) for each in again)
+
+    lived(service_of(exchange), story)
+    assert [balance(exchange, f"account-{n}") for n in range(4)] == [ONE] * 4
+    assert heard == ["k/0", "k/1", "k/2", "k/3"]
 
 
 @pytest.mark.parametrize("is_committing", [True, False])

@@ -13,11 +13,14 @@ import pytest
 from amm.oracle import OracleRules
 from amm.units import DAY_MS, HOUR_MS, ONE
 from api.demo import DEMO_TOKENS, DemoError
+from api.feeds.belief import LastIndex
 from api.feeds.replay import ReplayFeed
 from api.feeds.simulated import STARTS, SimulatedFeed
-from api.serving import Parts, ServingError, assemble, starts_now, url_of
+from api.listening import url_of
+from api.serving import Parts, ServingError, assemble, last_indices, starts_now
 from api.settings import Settings
-from api.store import StoreError
+from api.storage.errors import StoreError
+from api.storage.url import DatabaseUrl
 from api.warmup import warm_up
 from api.welcome import first_trade
 from sims.markets.history import read_path
@@ -49,7 +52,7 @@ def history(tmp_path: Path) -> Path:
 
 
 def settings(tmp_path: Path, **given: Any) -> Settings:
-    place = {"database": tmp_path / "d.sqlite", "master_key": tmp_path / "d.key"}
+    place = {"database": DatabaseUrl(tmp_path / "d.sqlite"), "master_key": tmp_path / "d.key"}
     return Settings(**(place | given))
 
 
@@ -90,6 +93,14 @@ def test_a_demo_goes_on_with_its_keys(tmp_path: Path) -> None:
         assert [each.price_e8 for each in seen[0]] == [100_900 * ONE, 4_040 * ONE]
         vols = [int(oracle.mark_vol_e9) for oracle in parts.exchange.memory.market.oracle]
         assert [each.vol_e9 for each in seen[0]] == pytest.approx(vols, abs=1)
+
+
+def test_outside_prices_are_measured_by_the_last_index(tmp_path: Path, stack: ExitStack) -> None:
+    exchange = assemble(settings(tmp_path, feed="push"), stack).exchange
+    assert last_indices(exchange) == {}
+    tick = Tick("ETH", 4_040 * ONE, START_MS, START_MS, sources=2)
+    exchange.execute(tick, "tick")
+    assert last_indices(exchange) == {"ETH": LastIndex(4_040 * ONE, START_MS)}
 
 
 def test_an_empty_exchange_has_what_it_is_told(tmp_path: Path, stack: ExitStack) -> None:
@@ -209,7 +220,12 @@ def test_urls_of_both_families(family: socket.AddressFamily) -> None:
         (("--port", "high"), "--port"),
         (("--port", "70000"), "--port"),
         (("--speed", "0"), "--speed"),
-        (("--feed", "pyth"), "--feed"),
+        (("--feed", "pyth,push"), "--feed"),
+        (("--feed", "pyth,pyth"), "--feed"),
+        (("--feed", "pyth", "--pyth-url", "ftp://host"), "--pyth-url"),
+        (("--feed", "pyth", "--pyth-ids", "SOL=1"), "--pyth-ids"),
+        (("--feed", "pyth", "--pyth-key-file", "nowhere"), "--pyth-key-file"),
+        (("--feed", "deribit", "--speed", "2"), "--speed"),
         (("--feed", "replay"), "--data"),
         (("--feed", "replay", "--data", "nowhere"), "--from"),
         (("--from", "soon"), "'soon' is not a day"),
@@ -217,6 +233,8 @@ def test_urls_of_both_families(family: socket.AddressFamily) -> None:
         (("--demo", "--host", "0.0.0.0"), "--demo"),  # noqa: S104
         (("--fill-delay", "-1"), "--fill-delay"),
         (("--host", "999.1.1.1"), "--host 999.1.1.1"),
+        (("--domain", "a b"), "--domain"),
+        (("--withdrawal-hold", "-1"), "--withdrawal-hold"),
         (("--colour",), "--colour"),
     ],
 )
@@ -236,7 +254,8 @@ def test_bad_options_get_one_line_and_status_2(
     [
         ("PORT", "high"),
         ("SPEED", "0"),
-        ("FEED", "pyth"),
+        ("FEED", "moon"),
+        ("PYTH_URL", "moon"),
         ("FILL_DELAY", "-1"),
         ("RATE", "-1"),
         ("RATE_BURST", "-1"),

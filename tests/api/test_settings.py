@@ -13,12 +13,13 @@ from api.settings import (
     read_master_key,
     usual_master_key,
 )
+from api.storage.url import DatabaseUrl
 
 REPLAY = {"feed": "replay", "data": Path("history"), "start_ms": 1, "end_ms": 2}
 
 
 def make(**given: Any) -> Settings:
-    return Settings(database=Path("d.sqlite"), master_key=Path("m.key"), **given)
+    return Settings(database=DatabaseUrl(Path("d.sqlite")), master_key=Path("m.key"), **given)
 
 
 def test_defaults_are_those_of_a_machine_of_ones_own() -> None:
@@ -26,6 +27,19 @@ def test_defaults_are_those_of_a_machine_of_ones_own() -> None:
     assert settings.is_loopback
     assert settings.is_rate_limited
     assert (settings.feed, settings.speed, settings.demo) == ("simulated", 1.0, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "site"),
+    [
+        ({"port": 99}, ("127.0.0.1:99", "http://127.0.0.1:99")),
+        ({"host": "::1"}, ("[::1]:8080", "http://[::1]:8080")),
+        ({"domain": "exchange.example"}, ("exchange.example", "https://exchange.example")),
+        ({"domain": "a.example:8443"}, ("a.example:8443", "https://a.example:8443")),
+    ],
+)
+def test_wallets_log_in_to_a_site(given: dict[str, Any], site: tuple[str, str]) -> None:
+    assert make(**given).site == site
 
 
 @pytest.mark.parametrize(
@@ -41,6 +55,10 @@ def test_defaults_are_those_of_a_machine_of_ones_own() -> None:
         ({"rate_per_second": -1}, "--rate"),
         ({"rate_burst": 1_000_001}, "--rate-burst"),
         ({"body_max": 10}, "--body-max"),
+        ({"withdrawal_hold_ms": -1}, "--withdrawal-hold"),
+        ({"domain": "https://exchange.example"}, "--domain"),
+        ({"domain": "exchange.example\n"}, "--domain"),
+        ({"domain": ""}, "--domain"),
         ({"tokens": ("tsla",)}, "--tokens"),
         ({"tokens": ("TSLA.M", "TSLA.M")}, "--tokens"),
         ({"demo": True, "host": "0.0.0.0"}, "--demo"),  # noqa: S104
@@ -87,6 +105,21 @@ def test_a_master_key_others_may_use_is_refused(tmp_path: Path, mode: int) -> No
         read_master_key(path)
 
 
+def test_a_master_key_may_be_a_credential_of_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "credentials" / "master.key"
+    key = read_master_key(path)
+    path.chmod(0o440)
+    with pytest.raises(SettingsError, match="0440"):
+        read_master_key(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
+    assert read_master_key(path) == key
+    path.chmod(0o444)
+    with pytest.raises(SettingsError, match="0444"):
+        read_master_key(path)
+
+
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_a_damaged_master_key_is_refused(tmp_path: Path, length: int) -> None:
     path = tmp_path / "master.key"
@@ -103,8 +136,18 @@ def test_a_master_key_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_key_beside_the_database_is_its_own(tmp_path: Path) -> None:
-    database = tmp_path / "exchange.sqlite"
+    database = DatabaseUrl(tmp_path / "exchange.sqlite")
     assert usual_master_key(database) == Path.home() / ".evergamma" / "master.key"
     (tmp_path / "exchange.key").write_bytes(b"")
     assert usual_master_key(database) == tmp_path / "exchange.key"
-    assert usual_master_key(DEMO_DATABASE, demo=True) == Path("run/demo.key")
+    assert usual_master_key(DatabaseUrl(DEMO_DATABASE), demo=True) == Path("run/demo.key")
+    server = DatabaseUrl.parse("postgresql://db/exchange")
+    assert usual_master_key(server, demo=True) == Path.home() / ".evergamma" / "master.key"
+
+
+def test_a_replica_is_of_a_server() -> None:
+    server, replica = (DatabaseUrl.parse(f"postgresql://{each}/eg") for each in ("a", "b"))
+    place = {"master_key": Path("m.key"), "replica": replica}
+    assert Settings(database=server, **place).replica is replica
+    with pytest.raises(SettingsError, match="--replica"):
+        Settings(database=DatabaseUrl(Path("d.sqlite")), **place)

@@ -1,7 +1,6 @@
 """Published surfaces: refused where none can be so, in force from a tick on, replaced when old."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,8 @@ from amm.ssvi import BTC_SURFACE, DEFAULT_SURFACES, Ssvi
 from amm.units import DAY_MS, MINUTE_MS, ONE
 from api.exchange import Exchange
 from api.recovery import check_database, load_memory
-from api.store import Store
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
 from tests.api.conftest import START_MS, TOKEN, tick
 from vaults.commands import Open, PublishSurface
 from vaults.rejects import Reject
@@ -60,7 +60,7 @@ def test_a_surface_older_than_a_day_gives_way_to_the_default(exchange: Exchange)
 
 
 def test_surfaces_survive_a_restart_and_the_journal_knows_them(
-    exchange: Exchange, database: Path
+    exchange: Exchange, database: DatabaseUrl
 ) -> None:
     """Both the one in force and the one that waits for a tick."""
     exchange.execute(STEEP, "steep")
@@ -73,7 +73,7 @@ def test_surfaces_survive_a_restart_and_the_journal_knows_them(
     assert loaded.surfaces() == exchange.memory.surfaces()
     assert not exchange.memory.differences(loaded)
     exchange.store.close()
-    store = Store(database)
+    store = open_store(database)
     assert check_database(store).faults == []
     again = Exchange(store)
     assert refusal(again, now) == Reject.MARK_STALE

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from tests.benchmarks.european import europeans
 from tests.benchmarks.exchange import whole_exchange
+from tests.benchmarks.growth import growth
 from tests.benchmarks.http_trades import http_trades
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.perpetual import perpetuals
 from tests.benchmarks.quotes import quotes
+from tests.benchmarks.websockets import websockets
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 PACKAGES = (
@@ -33,7 +35,9 @@ SECTIONS = (
     ("Europeans", europeans),
     ("Quotes", quotes),
     ("Exchange", whole_exchange),
+    ("Growth", lambda: list(growth())),
     ("HTTP", http_trades),
+    ("Stream", websockets),
 )
 SETTINGS = {
     "Pricing": """\
@@ -52,11 +56,20 @@ each, least and median.
     "Exchange": """\
 Three simulated days of one token with 300 openings a day, then 4,000 trades more.
 """,
+    "Growth": """\
+One exchange in this process on SQLite, filled by commands; then 6,000 trades of anybody's, 32 to a
+commit: the median batch, in the processor's time per trade. With the tokens, 20,000 positions. A
+start reads the rows of the last checkpoint and applies what the journal has after it.
+""",
     "HTTP": """\
-A server process on SQLite, synchronous FULL, simulated prices every second, no fill delay; 1,000
-accounts, 40 live series, 32 connections that each send the next request when the last is answered;
-70 % openings and 30 % closings, each signed, with an idempotency key, answered when it is on disk.
-The load runs on the same cores.
+A server process on SQLite (synchronous FULL), then one on PostgreSQL (synchronous_commit on),
+simulated prices every second, no fill delay; 1,000 accounts, 40 live series, 32 connections that
+each send the next request when the last is answered; 70 % openings and 30 % closings, each signed,
+with an idempotency key, answered when it is on disk.
+The load runs on the same cores, as does PostgreSQL.
+""",
+    "Stream": """\
+A server process with thousands of WebSockets that read one channel each, in one other process.
 """,
 }
 HEAD = """\
@@ -64,7 +77,7 @@ HEAD = """\
 Written by `make bench` on {day}: {processor}, {machine}, {cores} cores, Python {python},
 {versions}.
 
-`make bench` installs the packages that are only compared with, measures for two to four minutes
+`make bench` installs the packages that are only compared with, measures for ten minutes
 and rewrites this page. A bar is what a figure has to reach; what is beside it was measured in the
 same run. Times are the least of several, which neighbours disturb least: the processor's for arrays
 and tables on one thread, elapsed for the rest. Replay and durable trades are done once.

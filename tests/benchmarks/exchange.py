@@ -8,7 +8,7 @@ from amm.units import ONE
 from api.exchange import Exchange
 from api.recovery import check_database
 from api.replay import Plan, Replay
-from api.store import Store
+from api.storage.store import open_store
 from sims.flows import FlowRules
 from sims.markets.simulated import simulate_path
 from tests.benchmarks.measure import Figure, Times, least_seconds
@@ -23,7 +23,7 @@ def replayed(database: Path, days: int) -> Exchange:
     """Return an exchange after some busy days of one token."""
     path = simulate_path(("BTC", "ETH"), START_MS, days, (1e5, 4e3), (0.5, 0.65), 0.8, 1)
     plan = Plan("simulated", START_MS, START_MS, ("TSLA.M",), 1, flow=FlowRules(opens_per_day=300))
-    exchange = Exchange(Store(database))
+    exchange = Exchange(open_store(database))
     Replay(exchange, plan, path).run()
     return exchange
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from api.access.ring import KeyRing
 from api.client import Client
 from api.demo import seed_demo
 from api.exchange import Exchange
-from api.keys import KeyRing
 from api.settings import read_master_key
-from api.store import Store
+from api.storage.engines import access_engine
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
 from api.wire import Key
 
 TOKEN = "TSLA.M"
@@ -30,10 +32,12 @@ _STOP_SECONDS = 30
 class Process:
     """A server process that prints where it listens; what it prints is kept in a file."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(self, command: list[str], log: Path, **settings: str) -> None:
         self._command = command
+        self._settings = settings
         self._log = log
         self._begin()
+        self.await_listening()
 
     def _begin(self) -> None:
         with self._log.open("w") as log:
@@ -41,15 +45,28 @@ class Process:
                 [sys.executable, *self._command],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"},
             )
+
+    @property
+    def said(self) -> str:
+        """What it has printed."""
+        return self._log.read_text()
+
+    def await_listening(self) -> None:
+        """Wait until it listens."""
         deadline = time.monotonic() + _START_SECONDS
-        while not (found := _LISTENING.search(self._log.read_text())):
+        while not (found := _LISTENING.search(self.said)):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"{self._command} does not listen:\n{self._log.read_text()}")
+                raise RuntimeError(f"{self._command} does not listen:\n{self.said}")
             time.sleep(0.02)
         self.url = found.group(1)
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End it with no chance to do anything more."""
@@ -60,6 +77,7 @@ class Process:
         """Start it again, after its end."""
         assert self._process.poll() is not None, "it still runs"
         self._begin()
+        self.await_listening()
 
     def stop(self) -> None:
         """Ask it to finish, and wait until it has.
@@ -75,7 +93,7 @@ class Process:
             status = -signal.SIGKILL
         # A server that was told to end by a signal may say so by its status.
         if status not in {0, -signal.SIGTERM}:
-            raise RuntimeError(f"{self._command} ended with {status}:\n{self._log.read_text()}")
+            raise RuntimeError(f"{self._command} ended with {status}:\n{self.said}")
 
     def __enter__(self) -> Self:
         return self
@@ -90,31 +108,47 @@ class Process:
             self.kill()
 
 
+class Standby(Process):
+    """Another process for what a first one serves; it need not listen yet."""
+
+    def __init__(self, first: Process, log: Path) -> None:
+        self._command = first._command  # noqa: SLF001 - they are of one family
+        self._settings = first._settings  # noqa: SLF001
+        self._log = log
+        self._begin()
+
+    def await_end(self) -> int:
+        """Wait until it ends by itself; return its status."""
+        return self._process.wait(_STOP_SECONDS)
+
+
 class Server(Process):
     """The exchange, with a live simulated feed and orders that are filled at once.
 
     Args:
         folder: Where database, keys and output go.
+        database: Another one than a file in the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.database = folder / "exchange.sqlite"
-        master_key = folder / "master.key"
-        self._operator = _prepare(self.database, master_key)
+    def __init__(self, folder: Path, database: DatabaseUrl | None = None) -> None:
+        self.database = database or DatabaseUrl(folder / "exchange.sqlite")
+        self.master_key = folder / "master.key"
+        self.operator = _prepare(self.database, self.master_key)
         flags = {
-            "--database": self.database,
-            "--master-key": master_key,
+            "--master-key": self.master_key,
             "--port": 0,
             "--feed": "simulated",
             "--fill-delay": 0,
             "--rate": 0,
         }
         pairs = [str(each) for flag in flags.items() for each in flag]
-        super().__init__(["-m", "api", "serve", *pairs], folder / "server.log")
+        command = ["-m", "api", "serve", *pairs]
+        address = self.database.with_password
+        super().__init__(command, folder / "server.log", EVERGAMMA_DATABASE=address)
 
     def operator_client(self) -> Client:
         """Return a client with the operator's key."""
-        return Client(self.url, *self._operator)
+        return Client(self.url, *self.operator)
 
     def fund(self, count: int, amount: str) -> list[Key]:
         """Credit accounts and return a key for each."""
@@ -154,7 +188,11 @@ class Server(Process):
     def stop_and_check(self) -> None:
         """Stop, and make sure that the journal rebuilds the tables."""
         self.stop()
-        command = [sys.executable, "-m", "api", "db", "check", str(self.database)]
+        self.check()
+
+    def check(self) -> None:
+        """Make sure that the journal rebuilds the tables."""
+        command = [sys.executable, "-m", "api", "db", "check", self.database.with_password]
         checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         assert checked.returncode == 0, checked.stderr
         assert checked.stdout.rstrip().endswith("equal"), checked.stdout
@@ -167,13 +205,13 @@ class Server(Process):
         self.stop_and_check()
 
 
-def _prepare(database: Path, master_key: Path) -> tuple[str, str]:
+def _prepare(database: DatabaseUrl, master_key: Path) -> tuple[str, str]:
     """List a token with funded pools and an hour of prices; return an operator's key and secret."""
     now_ms = time.time_ns() // 1_000_000
-    store = Store(database)
+    store = open_store(database)
     seed_demo(Exchange(store), now_ms, (TOKEN,))
     store.close()
-    keys = KeyRing(database, read_master_key(master_key))
+    keys = KeyRing(access_engine(database), read_master_key(master_key))
     made = keys.create("operator", ("read", "operator"), None, now_ms)
     keys.close()
     return made.id, made.secret

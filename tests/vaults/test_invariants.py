@@ -71,6 +71,8 @@ def _refund_more(state: State) -> None:
 
 DAMAGES: dict[str, tuple[Invariant, Callable[[State], None]]] = {
     "main": (Invariant.CUSTODY, _add("pool", 0, "main", 1)),
+    "what is owed": (Invariant.ADVANCES, _add("pool", 0, "advances", 1)),
+    "a lot": (Invariant.ADVANCES, _add("advance_lots", 3, "remaining", 1)),
     "custody": (Invariant.CUSTODY, _add("pool", 0, "custody", 1)),
     "a balance": (Invariant.CUSTODY, _add("accounts", 0, "balance", -1)),
     "the sum of balances": (Invariant.CUSTODY, _move("fees", "balances")),

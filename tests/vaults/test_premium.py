@@ -154,9 +154,6 @@ def test_between_ticks_the_index_runs_one_gap_ahead_at_most() -> None:
 def test_insurance_gets_its_share_of_premium_rounded_down() -> None:
     """With cover there is a phi above 0, and of p premium floor(p phi) is insurance's."""
     bench = funded(10_000 * ONE, 2_000 * ONE)
-    assert bench.pool.phi_ppm == 0  # the cover period began with the seed alone
-    while bench.pool.flushes < bench.parameters.cover_period_flushes:
-        bench.flush_when_due(1)
     phi = int(bench.pool.phi_ppm)
     assert phi == 10_000
     account, _ = holder_of(bench, 123_456_789)

@@ -206,7 +206,7 @@ def test_the_least_capacity_is_the_capacity() -> None:
 
 def test_a_pool_that_has_lost_everything_still_buys_back() -> None:
     """With no NAV left the tolerance is a tenth of the seed: sales are paid, nothing overflows."""
-    wide = Parameters(series_share_ppm=PPM, account_share_ppm=PPM)
+    wide = Parameters(series_share_ppm=PPM, account_share_ppm=PPM, cover_layer_ppm=0)
     bench = funded(1_000 * ONE, 500 * ONE, wide)
     account = bench.account()
     for _ in range(12):

@@ -16,7 +16,7 @@ from api.client import Client, RateLimitedError, TransportError, UnavailableErro
 from api.client.amounts import amount_text
 from api.client.calls import Blocking, Call, Items, Listing, Operation, T
 from api.client.operations import TIME, Operations, OperatorOperations
-from api.client.session import PAUSE_MAX, Pause, Reply, Request, Session
+from api.client.session import PAUSE_MAX, Pause, Reply, Request, Session, back_off
 from api.wire import Order, OrderRequest, Page, SurfaceRequest
 
 HEAVY = ("numba", "numpy", "scipy", "litestar", "sqlalchemy", "matplotlib", "uvicorn")
@@ -52,6 +52,12 @@ def test_each_pause_is_up_to_twice_the_last(reply: Reply | None) -> None:
     for number, pause in enumerate(pauses):
         longest = min(0.1 * 2**number, PAUSE_MAX)
         assert longest / 2 <= pause <= longest
+
+
+@pytest.mark.parametrize("failed", [60, 1_100, 10**9])
+def test_a_pause_is_the_longest_however_long_it_goes_on(failed: int) -> None:
+    """A stream whose server is away for hours has failed more often than a float can double."""
+    assert 7.5 <= back_off(failed, 0.2, 15.0) <= 15.0
 
 
 def test_callers_who_failed_together_do_not_come_back_together() -> None:
@@ -123,7 +129,9 @@ def test_an_amount_is_finite(amount: Decimal) -> None:
 
 ORDER = OrderRequest(instrument="BTC-TSLA.M-1-C", side="open", notional="1", limit_total="1")
 SURFACE = SurfaceRequest(symbol="BTC", long_vol="0.5", reversion="1", skew="-0.1", curvature="1")
+WALLET = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 ARGUMENTS: dict[str, Any] = {
+    "stock": "100",
     "symbol": "BTC",
     "token": "TSLA.M",
     "instrument": "BTC-TSLA.M-100000-C",
@@ -141,13 +149,23 @@ ARGUMENTS: dict[str, Any] = {
     "request_id": "1",
     "account": "ann",
     "reference": "r-1",
-    "withdrawal_id": "1",
+    "withdrawal_id": "TSLA.M-1",
     "price": 1,
     "vol": Decimal("0.5"),
     "published_at": 1_760_011_200_000,
     "surface": SURFACE,
     "roles": ["read"],
     "key_id": "k",
+    "parameters": {"fee": 0.001},
+    "effective_at": 1_760_011_200_000,
+    "numerator": 3,
+    "denominator": 2,
+    "target": "TSLA.M~2",
+    "address": WALLET,
+    "message": "m",
+    "signature": "0x" + 130 * "0",
+    "label": "cold",
+    "destination_id": "wd_1",
 }
 BODIES = {
     "POST /v1/quotes": "QuoteRequest",
@@ -156,22 +174,40 @@ BODIES = {
     "POST /v1/positions/1/close": "CloseRequest",
     "PATCH /v1/positions/1": "PositionPatch",
     "POST /v1/withdrawals": "WithdrawalRequest",
+    "POST /v1/withdrawal-destinations": "DestinationRequest",
+    "DELETE /v1/withdrawal-destinations/wd_1": None,
+    "POST /v1/withdrawal-list": "ListSwitch",
+    "POST /v1/transfers": "TransferRequest",
+    "POST /v1/login/challenge": "ChallengeRequest",
+    "POST /v1/login": "LoginRequest",
+    "POST /v1/keys": "OwnKeyRequest",
+    "POST /v1/keys/rotate": "RotationRequest",
+    "DELETE /v1/keys/k": None,
     "POST /v1/pools/TSLA.M/main/deposits": "PoolDepositRequest",
     "POST /v1/pools/TSLA.M/main/redemptions": "RedemptionRequest",
     "DELETE /v1/requests/1": None,
     "POST /v1/operator/deposits": "DepositRequest",
-    "POST /v1/operator/withdrawals/1/complete": "CompletionRequest",
+    "POST /v1/operator/withdrawals/TSLA.M-1/complete": "CompletionRequest",
     "POST /v1/operator/tokens": "ListingRequest",
+    "POST /v1/operator/parameters": "ParametersRequest",
+    "POST /v1/operator/corporate-actions": "CorporateActionRequest",
+    "DELETE /v1/operator/corporate-actions/TSLA.M": None,
+    "POST /v1/operator/corporate-actions/TSLA.M/apply": "ApplicationRequest",
     "POST /v1/operator/pause": "TokenRequest",
     "POST /v1/operator/resume": "TokenRequest",
     "POST /v1/operator/underlyings": "UnderlyingRequest",
     "POST /v1/operator/prices": "PriceRequest",
+    "POST /v1/operator/stock-prices": "StockPriceRequest",
+    "POST /v1/operator/allow-deposits": "TokenRequest",
     "POST /v1/operator/surfaces": "SurfaceRequest",
     "POST /v1/operator/flush": "TokenRequest",
     "POST /v1/operator/keys": "KeyRequest",
+    "POST /v1/operator/keys/k/rotate": "RotationRequest",
     "DELETE /v1/operator/keys/k": None,
 }
 """What each request that is not a GET must be able to be read as."""
+NO_KEY = {"POST /v1/quotes", "POST /v1/login/challenge", "POST /v1/login"}
+"""What needs no idempotency key."""
 
 
 class Recorder(Blocking):
@@ -229,7 +265,7 @@ def test_every_method_sends_what_the_contract_takes(client: Recorder, name: str)
     body = BODIES[request]
     if body is not None:
         msgspec.json.decode(call.body, type=getattr(wire, body))
-    if request != "POST /v1/quotes":
+    if request not in NO_KEY:
         assert call.idempotency_key
         assert recorded(client, name, idempotency_key="mine").idempotency_key == "mine"
 

@@ -1,10 +1,27 @@
-"""The servers of these tests: few, because each takes seconds to start."""
+"""The servers of these tests: few, because each takes seconds to start.
 
+`EVERGAMMA_TEST_DATABASE=postgresql` has all of them on PostgreSQL.
+"""
+
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from api.storage.url import DatabaseUrl
+from tests.api.databases import postgresql_database
 from tests.api.http.harness import Server
+
+
+@contextmanager
+def _database() -> Iterator[DatabaseUrl | None]:
+    """Yield a server's database, None where a file is wanted."""
+    if os.environ.get("EVERGAMMA_TEST_DATABASE", "sqlite") == "sqlite":
+        yield None
+        return
+    with postgresql_database() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -13,11 +30,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
     BTC always has a fresh index, ETH never, but where a test pushes one.
     """
-    folder = tmp_path_factory.mktemp("server")
-    started = Server(folder, "--fill-delay", "0", "--rate", "0", symbols=("BTC",))
-    with started:
-        yield started
-        started.end()
+    folder, flags = tmp_path_factory.mktemp("server"), ("--fill-delay", "0", "--rate", "0")
+    with _database() as database:
+        started = Server(folder, *flags, symbols=("BTC",), database=database)
+        with started:
+            yield started
+            started.end()
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +46,33 @@ def example(server: Server) -> str:
 
 @pytest.fixture(scope="session")
 def waiting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the usual fill delay and rate limits; it may be killed and started again."""
-    started = Server(tmp_path_factory.mktemp("waiting"), "--fill-delay", "250")
-    with started:
+    """A server with the usual fill delay and rate limits; it may be killed and started again.
+
+    Who asks it is a proxy of a public host.
+    """
+    proxied = ("--trusted-proxies", "127.0.0.0/8,::1", "--domain", "exchange.example")
+    with _database() as database:
+        folder = tmp_path_factory.mktemp("waiting")
+        started = Server(folder, "--fill-delay", "250", *proxied, database=database)
+        with started:
+            yield started
+            started.end()
+
+
+@pytest.fixture(scope="session")
+def watched_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that logs everything, has metrics apart, little patience and room for few."""
+    flags = {
+        "--fill-delay": "0",
+        "--log-format": "json",
+        "--log-level": "debug",
+        "--metrics-port": "0",
+        "--patience": "0.6",
+        "--connections-max": "40",
+        "--trusted-proxies": "127.0.0.1",
+    }
+    given = [text for pair in flags.items() for text in pair]
+    folder = tmp_path_factory.mktemp("watched")
+    with Server(folder, *given, "--access-log", symbols=("BTC",)) as started:
         yield started
         started.end()

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,11 +15,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 from api.client import Client, EvergammaError
+from api.storage.url import DatabaseUrl
 from api.wire import Account, Key, Pool, Role
 from tests.benchmarks.serving import Process
 
@@ -96,10 +98,17 @@ def encoded(body: object) -> bytes:
     return b"" if body is None else json.dumps(body).encode()
 
 
+class Served(Protocol):
+    """Whatever is asked over HTTP."""
+
+    http: httpx.Client
+    url: str
+
+
 class Wire:
     """Requests of one key, without a client in between."""
 
-    def __init__(self, server: "Server", key: Key | None = None) -> None:
+    def __init__(self, server: Served, key: Key | None = None) -> None:
         self._server = server
         self.key = key
 
@@ -177,12 +186,20 @@ class Server(Process):
     Args:
         folder: Where database, keys and output go.
         flags: More of them.
+        database: Another one than a file in the folder.
         symbols: Underlyings that are pushed all the time; the others have one old price.
     """
 
-    def __init__(self, folder: Path, *flags: str, symbols: Sequence[str] = tuple(PRICES)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *flags: str,
+        symbols: Sequence[str] = tuple(PRICES),
+        database: DatabaseUrl | None = None,
+    ) -> None:
         self.folder = folder
-        place = ["--database", str(folder / "d.sqlite"), "--master-key", str(folder / "k")]
+        self.database = (database or DatabaseUrl(folder / "d.sqlite")).with_password
+        place = ["--database", self.database, "--master-key", str(folder / "k")]
         made = self._command_line(
             "keys", "create", *place, "--account", "house", "--role", "operator", "--json"
         )
@@ -219,7 +236,7 @@ class Server(Process):
         self.pusher.end()
         self.http.close()
         self.stop()
-        checked = self._command_line("db", "check", str(self.folder / "d.sqlite"))
+        checked = self._command_line("db", "check", self.database)
         assert checked.rstrip().endswith("equal"), checked
 
     # -- who is there
@@ -246,7 +263,20 @@ class Server(Process):
         self.operator.operator.list_token(name, TOKEN_PARAMETERS | parameters)
         return name
 
+    def retire(self, name: str) -> None:
+        """Flush a token no more: what other tests count is theirs alone."""
+        week_ms = 7 * 86_400_000
+        seldom = {"flush_period_ms": week_ms, "flush_offset_ms": (now_ms() - 60_000) % week_ms}
+        self.operator.operator.set_parameters(name, seldom, now_ms() + 50)
+        until(lambda: self.operator.pool(name).next_flush > now_ms() + week_ms // 2)
+
     # -- what there is
+
+    def metrics(self) -> str:
+        """Return what Prometheus reads, of a server that has it on a port of its own."""
+        found = re.search(r"^metrics on (\S+)$", self._log.read_text(), re.MULTILINE)
+        assert found is not None
+        return self.http.get(found[1]).raise_for_status().text
 
     @property
     def journal(self) -> int:

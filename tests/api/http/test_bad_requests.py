@@ -283,6 +283,9 @@ def test_a_chunked_body_is_read(desk: Desk) -> None:
     [
         ("/v1/nothing", 404, "NOT_FOUND"),
         ("/v2/time", 404, "NOT_FOUND"),
+        ("/nothing", 404, "NOT_FOUND"),
+        ("/nothing/", 404, "NOT_FOUND"),
+        ("/nothing.html", 404, "NOT_FOUND"),
         ("/v1/orders/abc", 404, "NOT_FOUND"),
         ("/v1/orders/1", 404, "NOT_FOUND"),
         ("/v1/orders/-1", 404, "NOT_FOUND"),
@@ -307,7 +310,7 @@ def test_a_chunked_body_is_read(desk: Desk) -> None:
         ("/v1/pools/BAD.M/history?since=1e400", 400, "MALFORMED"),
         ("/v1/instruments/%ff%fe", 400, "MALFORMED"),
         ("/v1/instruments/%00", 400, "MALFORMED"),
-        ("/v1/trades?token=%ff", 404, "NOT_FOUND"),
+        ("/v1/trades?token=%ff", 400, "MALFORMED"),
         ("/v1/pools/..%2f..%2fetc", 404, "NOT_FOUND"),
         ("/docs/assets/..%2fapp.py", 404, "NOT_FOUND"),
         ("/v1/account?account=somebody", 403, "ACCOUNT_FOREIGN"),
@@ -703,6 +706,8 @@ def test_what_else_the_rules_refuse(
         ("withdrawals/0/complete", {}, 404, "WITHDRAWAL_UNKNOWN", 0),
         ("withdrawals/999/complete", {}, 404, "WITHDRAWAL_UNKNOWN", 0),
         ("withdrawals/x/complete", {}, 404, "WITHDRAWAL_UNKNOWN", 0),
+        (f"withdrawals/{TOKEN}-0/complete", {}, 404, "WITHDRAWAL_UNKNOWN", 0),
+        (f"withdrawals/{TOKEN}-999/complete", {}, 404, "WITHDRAWAL_UNKNOWN", 0),
         (
             "deposits",
             {"account": "carl", "token": TOKEN, "amount": "90000000", "reference": "whale"},

@@ -113,10 +113,20 @@ def test_every_mutation_is_answered_again_and_done_once(once: Once) -> None:
         once.ask(
             "DELETE", f"/v1/operator/keys/{once.server.key_of('ida', 'read').id}", None, operator
         )
+        moved = {"token": TOKEN, "target": f"{TOKEN}~2", "amount": "1"}
+        once.ask("POST", "/v1/transfers", moved)
+        later = {"token": "AGAIN.M", "effective_at": 2_000_000_000_000}
+        fee = later | {"parameters": {"fee": 0.001}}
+        once.ask("POST", "/v1/operator/parameters", fee, operator)
+        split = later | {"action": "split", "numerator": 3, "denominator": 2}
+        once.ask("POST", "/v1/operator/corporate-actions", split, operator)
+        once.ask("POST", "/v1/operator/corporate-actions/AGAIN.M/apply", {}, operator)
+        once.ask("DELETE", "/v1/operator/corporate-actions/AGAIN.M", None, operator)
         statuses = [answer.status_code for _, _, answer in once.answers]
         assert statuses == [
             *(201, 201, 201, 201, 404, 422, 200, 201, 201, 201, 422, 200),
             *(201, 200, 200, 201, 200, 422, 200, 201, 200),
+            *(422, 201, 201, 422, 200),
         ]
         assert key["secret"]
         assert asked.json()["status"] == "open"
@@ -225,10 +235,10 @@ def at_once(calls: Iterable[Callable[[], httpx.Response]]) -> list[httpx.Respons
         return [each.result() for each in [pool.submit(call) for call in calls]]
 
 
-def signed_at(wire: Wire, target: str, body: bytes, key: str, before_ms: int) -> dict[str, str]:
+def signed_at(wire: Wire, target: str, body: bytes, key: str, at_ms: int) -> dict[str, str]:
     """Return headers of a time of their own: the same signature is not taken twice."""
     assert wire.key is not None
-    stamp = str(now_ms() - before_ms)
+    stamp = str(at_ms)
     text = signature(wire.key.secret or "", stamp, "POST", target, key, body)
     given = signed(wire.key, "POST", target, body, key)
     return given | {"EG-Timestamp": stamp, "EG-Signature": text}
@@ -238,10 +248,10 @@ def retries(
     wire: Wire, server: Server, target: str, body: object, key: str
 ) -> list[httpx.Response]:
     """Send the same request ten times at once."""
-    content = json.dumps(body).encode()
+    content, now = json.dumps(body).encode(), now_ms()
 
     def send(number: int) -> httpx.Response:
-        headers = signed_at(wire, target, content, key, 10 * number)
+        headers = signed_at(wire, target, content, key, now - 10 * number)
         return server.http.post(server.url + target, content=content, headers=headers)
 
     return at_once(lambda number=number: send(number) for number in range(AT_ONCE))

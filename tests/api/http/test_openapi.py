@@ -145,6 +145,9 @@ PARAMETERLESS = frozenset(
         "GET /v1/orders/{order_id}",
         "GET /v1/positions/{position_id}",
         "GET /v1/requests/{request_id}",
+        "GET /v1/withdrawal-list",
+        "DELETE /v1/withdrawal-destinations/{destination_id}",
+        "DELETE /v1/keys/{key_id}",
         "DELETE /v1/operator/keys/{key_id}",
     }
 )
@@ -229,7 +232,7 @@ def test_every_operation_is_explained_and_documents_its_problems(
             assert set(codes) == {
                 name for name, code in CODES.items() if code.status == int(status)
             }
-        is_read = route.startswith(("GET", "POST /v1/quotes"))
+        is_read = route.startswith(("GET", "POST /v1/quotes", "POST /v1/login"))
         asks_for_key = any(
             each["name"] == "Idempotency-Key" and each["required"]
             for each in operation.get("parameters", [])

@@ -104,6 +104,18 @@ def test_many_small_heads_are_no_large_one(server: Server) -> None:
     assert converse(server, small * 5, last).count(b"HTTP/1.1 200 OK") == 6
 
 
+def test_an_answer_arrives_before_the_end_of_its_request(server: Server) -> None:
+    """Also at callers who send on: a proxy would otherwise see a connection that was reset."""
+    head = POST + b"Content-Length: 300000\r\n\r\n"
+    with closing(connect(server)) as connection:
+        connection.sendall(head)
+        connection.recv(65_536, socket.MSG_PEEK | socket.MSG_WAITALL)  # the whole answer, its end
+        for _ in range(3):
+            connection.sendall(b"x" * 100_000)
+        one_problem(rest_of(connection), "BODY_TOO_LARGE")
+    assert_alive(server)
+
+
 def test_a_head_may_come_byte_by_byte(server: Server) -> None:
     request = TIME + b"Connection: close\r\n\r\n"
     pieces = [request[place : place + 1] for place in range(len(request))]

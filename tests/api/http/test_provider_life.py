@@ -1,5 +1,6 @@
 """A provider from the request to the money's way out, through two flushes."""
 
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ FUNDS = 1_000
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Client:
+def client(server: Server) -> Iterator[Client]:
     """Somebody with a thousand tokens, whose pools are flushed every five seconds."""
     server.list_token(
         TOKEN,
@@ -27,7 +28,8 @@ def client(server: Server) -> Client:
         cooldown_ms=0,
     )
     server.credit("lena", TOKEN, str(FUNDS))
-    return server.client("lena")
+    yield server.client("lena")
+    server.retire(TOKEN)
 
 
 def before_cutoff(server: Server) -> int:
@@ -44,7 +46,12 @@ def before_cutoff(server: Server) -> int:
 def after_flush(server: Server, number: int) -> FlushRecord:
     """Wait for a flush and return its record."""
     until(lambda: server.operator.pool(TOKEN).flushes >= number)
-    return server.operator.flush(TOKEN, number)
+    return record_of(server, number)
+
+
+def record_of(server: Server, number: int) -> FlushRecord:
+    """Return the line of a flush in the list of them."""
+    return next(each for each in server.operator.flushes(TOKEN) if each.flush == number)
 
 
 def held(client: Client) -> dict[str, Decimal]:
@@ -75,7 +82,7 @@ def test_from_the_request_to_the_way_out(server: Server, client: Client) -> None
     (main, _) = client.provider().holdings
     assert (main.shares, main.shares_waiting) == ("90", "110")
     until(lambda: client.request(some.id).status != "open")
-    flushed = server.operator.flush(TOKEN, client.request(some.id).flush)
+    flushed = record_of(server, client.request(some.id).flush)
     some, cover, dear = (client.request(each.id) for each in (some, cover, dear))
     assert (some.status, some.filled, cover.status) == ("filled", "100", "filled")
     assert Decimal(some.received) == redeemed(100, flushed)
@@ -182,4 +189,9 @@ def test_a_flush_is_listed_as_it_was(server: Server, client: Client) -> None:
     assert numbers == sorted(numbers, reverse=True)
     for each in paged:
         assert listed.get(each.flush, each) == each
-        assert server.operator.flush(TOKEN, each.flush) == each
+        bundle = server.operator.flush(TOKEN, each.flush)
+        assert (bundle.flush, bundle.results.nav.mid) == (each.flush, each.nav_mid)
+        assert (bundle.before.main_shares, bundle.after.main_shares) == (
+            each.shares,
+            each.shares_after,
+        )

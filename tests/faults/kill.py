@@ -1,12 +1,10 @@
 """Kill the server under load, start it again, and look for what was lost or done twice.
 
-python -m tests.benchmarks.kill --times 20
+python -m tests.faults kill --runs 20 --database postgresql
 """
 
-import argparse
 import asyncio
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,14 +13,17 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from api.client import AsyncClient, RefusedError, TransportError, UnavailableError
+from api.storage.url import DatabaseUrl
 from api.wire import Key, Order
 from tests.benchmarks.serving import Server
 
 CONNECTIONS = 8
 LOT = "0.01"
 CLOSED_SHARE = 0.3
-LOAD_SECONDS = (0.5, 2.0)
-"""The server is killed at some moment between these."""
+LOAD_ORDERS = (64, 640)
+"""Orders acknowledged between which the server is killed, at some moment."""
+LOAD_SECONDS = 60.0
+"""How long that may take."""
 
 
 class Refusal(NamedTuple):
@@ -61,6 +62,7 @@ class Trader:
         unanswered: Orders nobody answered since then.
         held: A position's id for each lot that may be sold.
         filled: Client ids of all trades there ought to be.
+        told: What came in place of the last answer.
     """
 
     key: Key
@@ -68,6 +70,7 @@ class Trader:
     unanswered: list[Sent] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     filled: Counter[str | None] = field(default_factory=Counter)
+    told: TransportError | UnavailableError | None = None
 
     def client(self, url: str, retries: int) -> AsyncClient:
         """Return a client with the account's key."""
@@ -75,15 +78,14 @@ class Trader:
 
     async def trade(self, url: str, series: list[str], chance: random.Random) -> None:
         """Trade until the server is gone."""
-        self.acknowledged.clear()
-        self.unanswered.clear()
         async with self.client(url, retries=0) as client:
             while not self.unanswered:
                 sent = self._next(series, chance)
                 try:
                     self._book(await sent.send(client))
-                except (TransportError, UnavailableError):
+                except (TransportError, UnavailableError) as error:
                     self.unanswered.append(sent)
+                    self.told = error
 
     def _next(self, series: list[str], chance: random.Random) -> Sent:
         sent = Sent(str(uuid4()), f"c-{uuid4()}")
@@ -137,8 +139,15 @@ class Found(NamedTuple):
 async def _load(server: Server, traders: list[Trader], chance: random.Random) -> None:
     """Trade on every connection, and kill the server in the midst of it."""
     series = server.series(8)
+    for each in traders:
+        each.acknowledged.clear()
+        each.unanswered.clear()
     trading = [asyncio.create_task(each.trade(server.url, series, chance)) for each in traders]
-    await asyncio.sleep(chance.uniform(*LOAD_SECONDS))
+    enough = chance.randrange(*LOAD_ORDERS)
+    async with asyncio.timeout(LOAD_SECONDS):
+        while sum(len(each.acknowledged) for each in traders) < enough:
+            assert not any(each.done() for each in trading), "an order was not answered"
+            await asyncio.sleep(0.002)
     server.kill()
     await asyncio.gather(*trading)
 
@@ -147,14 +156,16 @@ async def _verify(url: str, traders: list[Trader]) -> None:
     await asyncio.gather(*(each.verify(url) for each in traders))
 
 
-def kill_again_and_again(folder: Path, times: int) -> Iterator[Found]:
+def kill_again_and_again(
+    folder: Path, times: int, database: DatabaseUrl | None = None
+) -> Iterator[Found]:
     """Run a server under load, kill it, start it again and verify everything, on one database.
 
     Raises:
         AssertionError: Something was lost or done twice, or does not add up.
     """
     chance = random.Random(times)  # noqa: S311 - when to kill is no secret
-    with Server(folder) as server:
+    with Server(folder, database) as server:
         traders = [Trader(key) for key in server.fund(CONNECTIONS, "1000")]
         for _ in range(times):
             asyncio.run(_load(server, traders, chance))
@@ -165,21 +176,3 @@ def kill_again_and_again(folder: Path, times: int) -> Iterator[Found]:
             asyncio.run(_verify(server.url, traders))
             yield Found(done, sent)
         server.stop_and_check()
-
-
-def main() -> None:
-    """Kill as often as asked for."""
-    parser = argparse.ArgumentParser(description="Kill the server under load, and verify.")
-    parser.add_argument("--times", type=int, default=20)
-    times = parser.parse_args().times
-    with tempfile.TemporaryDirectory() as folder:
-        for number, found in enumerate(kill_again_and_again(Path(folder), times), 1):
-            print(  # noqa: T201
-                f"{number} of {times}: {found.acknowledged} acknowledged, all there; "
-                f"{found.unanswered} unanswered, done at most once when sent again"
-            )
-    print("invariants hold, and the journal rebuilds the tables")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Where everything is kept: SQLite or PostgreSQL, named by one URL, written by one process."""
