@@ -362,9 +362,10 @@ class Exchange:
         """
         if not self._is_current or self._told == self._durable:
             return []
-        after, self._told = self._told, self._durable
-        with closing(self.store.journal(after=after)) as records:
-            return [_as_executed(each) for each in takewhile(self._is_durable, records)]
+        with closing(self.store.journal(after=self._told)) as records:
+            found = [_as_executed(each) for each in takewhile(self._is_durable, records)]
+        self._told = self._durable
+        return found
 
     def _is_durable(self, record: Record) -> bool:
         return record.sequence <= self._durable

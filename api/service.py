@@ -390,18 +390,25 @@ class Service:
         """Answer a batch that was written, or tell everybody that it was not."""
         self._commit_begun = None
         if error is None:
-            self._tell(self.exchange.untold())
+            self._tell_untold()
             self._tell(self.exchange.end_commit())
             self._count(perf_counter() - begun, jobs)
         else:
             self.exchange.abandon_commit()
-            self._tell(self.exchange.untold())
+            self._tell_untold()
             # What was executed after it stands on what is lost.
             jobs += self._executed
             self._executed = []
             self._lose(jobs, Exception("the database did not take the batch", error))
         self._callers = len(jobs) + len(self._executed) + len(self._queue)
         self._finish(jobs)
+
+    def _tell_untold(self) -> None:
+        """Tell of what lost commits have done; a database that is away again is asked later."""
+        try:
+            self._tell(self.exchange.untold())
+        except Exception:  # noqa: BLE001 - callers are answered whatever it is
+            _log.exception("what the last commits have done could not be read")
 
     def _lose(self, jobs: list[Job], error: Exception) -> None:
         """Tell whose commands were not carried out, and readers of a state that is unreadable."""

@@ -3,6 +3,7 @@
 A database that holds something else, or was written by a newer release, is never touched.
 """
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -77,6 +78,7 @@ def _revision_of(connection: Connection, url: DatabaseUrl) -> tuple[str | None, 
 
 def _upgrade(connection: Connection, unmarked: str | None) -> None:
     """Run what is missing, in the transaction of the connection."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     if unmarked is not None:
