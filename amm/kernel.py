@@ -1,5 +1,6 @@
 """The one place that knows how kernels are compiled."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -9,48 +10,93 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config, types
+from numba.core import caching, config, types
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _INTERPRETED = bool(getattr(config, "DISABLE_JIT", False))
 
-CACHES_KEPT = 4
-"""Machine code of this many versions of the sources stays on disk."""
+CACHES_KEPT = 8
+"""Machine code of this many versions of the sources of each package stays on disk."""
+
+_HOUSE = ("amm", "vaults", "sims")
+"""Packages that hold kernels: each may call those before it."""
 
 
-def _source_digest() -> str:
-    """Hash every module that holds kernels.
-
-    Numba's own cache looks at the file of the cached function only, so an edit in a module it
-    calls would be missed; a folder per state of the sources cannot be stale.
-    """
+def _digest_of(packages: tuple[str, ...]) -> str:
+    """Hash every module of some packages."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(numba.__version__.encode())
-    for package in ("amm", "vaults", "sims"):
+    for package in packages:
         for source in sorted((root / package).rglob("*.py")):
+            digest.update(str(source.relative_to(root)).encode())
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _use_cache_folder() -> None:
+@functools.cache
+def _cache_home() -> Path:
+    """Return the folder machine code is kept in."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evergamma"
-    folder = home / _source_digest()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
     except OSError:  # a home that cannot be written to: compile anew rather than fail
         home = Path(tempfile.mkdtemp(prefix="evergamma-"))
-        folder = home / folder.name
-        folder.mkdir()
-    by_age = sorted((path for path in home.iterdir() if path.is_dir()), key=os.path.getmtime)
+    return home
+
+
+@functools.cache
+def _cache_folder(package: str) -> Path:
+    """Return where the kernels of a package are kept: a folder for each state of the sources.
+
+    Numba's own cache looks at the file of the cached function only, so an edit in a module it
+    calls would be missed; a folder per state of all that can be called cannot be stale. It does
+    not depend on where the sources are, so copies of them share it.
+    """
+    below = _HOUSE[: _HOUSE.index(package) + 1] if package in _HOUSE else _HOUSE
+    folder = _cache_home() / f"{package}-{_digest_of(below)}"
+    folder.mkdir(exist_ok=True)
+    os.utime(folder)
+    by_age = sorted(_cache_home().glob(f"{package}-*"), key=os.path.getmtime)
     for old in by_age[:-CACHES_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    return folder
 
 
-if "NUMBA_CACHE_DIR" not in os.environ and not _INTERPRETED:
-    _use_cache_folder()
+class _Locator(caching._CacheLocator):  # noqa: SLF001 - no public base
+    """Says where machine code of one function is: its module's name and line tell it apart."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._module = function.__module__
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(_cache_folder(self._module.partition(".")[0]))
+
+    def get_source_stamp(self) -> str:
+        return self.get_cache_path()
+
+    def get_disambiguator(self) -> str:
+        return f"{self._module}-{self._line}"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., object], _file: str) -> "_Locator":
+        return cls(function)
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes: list[Any] = [_Locator]  # noqa: RUF012 - as in the base
+
+
+class _Cache(caching.FunctionCache):
+    _impl_class = _CacheImpl
+
+
+def _keep(dispatcher: Any) -> None:
+    """Let machine code of a kernel outlive the process."""
+    cache: Any = _Cache
+    dispatcher._cache = cache(dispatcher.py_func)  # noqa: SLF001 - as enable_caching does
 
 
 def _ignore_literals(dispatcher: Any) -> None:
@@ -76,9 +122,10 @@ def kernel(function: Function) -> Function:
     It runs without the GIL, so threads can share the paths of a simulation. Not used, and why:
     `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
     if not _INTERPRETED:
         _ignore_literals(compiled)
+        _keep(compiled)
     return cast("Function", compiled)
 
 
@@ -87,7 +134,8 @@ def inline_kernel(function: Function) -> Function:
 
     A loop becomes vector code only if nothing in it is a call.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", cache=True, forceinline=True)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     if not _INTERPRETED:
         _ignore_literals(compiled)
+        _keep(compiled)
     return cast("Function", compiled)
