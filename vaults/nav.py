@@ -62,6 +62,18 @@ def unvested_spread(state: State, rules: Rules, now_ms: int) -> int:
 
 
 @kernel
+def mid_at_marks(state: State) -> int:
+    """Return N_mid at the last marks, which a valuation window of one mark has as its medians."""
+    worth = 0.0
+    for slot in range(state.pool[0].series_count):
+        if state.series[slot].open_notional > 0:
+            worth += float(state.series[slot].open_notional) * state.marks[slot].value
+    pool = state.pool[0]
+    backed = int(pool.main) + accrued_to_main(state)
+    return backed - units_up(worth) - int(pool.impact_refundable)
+
+
+@kernel
 def net_asset_value(state: State, rules: Rules, market: Market, now_ms: int) -> Nav:
     """Return the three values over the window of marks that ends now."""
     middle = low = high = 0.0

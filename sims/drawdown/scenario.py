@@ -40,6 +40,7 @@ class Buyers:
         calls: Share of calls where the index has not moved for a day.
         momentum: How much a day's move of 5 % shifts that share.
         strike_spread: Standard deviation of log(strike / index), out of the money.
+        strike_steps: Buyers take every so many-th strike of the ladder: round numbers.
         holding_days: Mean of the holding law.
         holding: Law of the holding time: `exponential`, `fixed` or `lognormal`.
         self_funding: Share of positions that pay their premium by selling parts of themselves.
@@ -56,6 +57,7 @@ class Buyers:
     calls: float = 0.6
     momentum: float = 0.15
     strike_spread: float = 0.05
+    strike_steps: int = 2
     holding_days: float = 4.0
     holding: str = "exponential"
     self_funding: float = 0.3
