@@ -94,7 +94,7 @@ def _fund(world: World, plan: Plan, path: Path) -> None:
     asked_ms = flush_ms - parameters.cutoff_ms - HOUR_MS
     list_it(world, asked_ms)
     pay_in(world, NONE, plan.main, asked_ms)
-    pay_in(world, NONE, plan.insurance, asked_ms)
+    pay_in(world, NONE, max(plan.insurance, 1), asked_ms)  # the account of insurers, also of none
     ask(world, MAIN_LPS, _DEPOSIT_MAIN, plan.main, asked_ms)
     if plan.insurance > 0:
         ask(world, INSURERS, _DEPOSIT_INSURANCE, plan.insurance, asked_ms)

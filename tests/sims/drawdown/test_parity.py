@@ -1,0 +1,76 @@
+"""The simulator has no rules of its own: the single writer, told the same, ends in the same state.
+
+Every command a path carried out is carried out again by a real exchange on a real database, and
+every integer of both states is compared.
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from api.exchange import Exchange
+from api.storage.store import open_store
+from api.storage.url import DatabaseUrl
+from sims.drawdown.blocks import Desk, draw_market, draw_pool, path_of
+from sims.drawdown.commands import Kind
+from sims.drawdown.outcome import TOTALS
+from sims.drawdown.scenario import Buyers, Informed, PoolPlan, Providers, Scenario
+from tests.sims.drawdown.markets import Drifting
+from tests.sims.drawdown.parity import Repeater
+from vaults.invariants import states_are_equal
+from vaults.market import Market
+from vaults.params import Parameters
+
+pytestmark = pytest.mark.compiled
+
+CALM = Scenario(
+    "calm",
+    Drifting(),
+    buyers=Buyers(orders_per_day=40.0, holding_days=1.5, size=0.01),
+    informed=Informed(orders_per_day=6.0, vol_orders_per_day=2.0, lead_seconds=60.0),
+    providers=Providers(main_outflow=0.03, insurance_outflow=0.02),
+    days=14,
+    paths=1,
+    seed=11,
+)
+CRASH = Scenario(
+    "crash",
+    Drifting(pushes=((100, -0.30), (130, 0.35), (131, -0.2), (190, -0.25)), missing=(60, 61, 160)),
+    pools=(PoolPlan(main=5_000.0, insurance=600.0, parameters=Parameters(cooldown_ms=0)),),
+    buyers=Buyers(orders_per_day=60.0, holding_days=6.0, size=0.03, calls=0.3, self_funding=0.6),
+    providers=Providers(main_run=0.05, insurance_run=0.05),
+    days=14,
+    paths=1,
+    seed=12,
+)
+
+
+def _run(scenario: Scenario) -> tuple[Desk, dict[str, float]]:
+    """Run the first path of a scenario, written down."""
+    drawn = draw_pool(scenario, 0, 0, draw_market(scenario, 0))
+    desk = Desk(scenario, 0, commands=60_000)
+    totals = desk.run(path_of(drawn, 0, -1))
+    return desk, dict(zip(TOTALS, totals.tolist(), strict=True))
+
+
+def _markets_are_equal(one: Market, other: Market) -> bool:
+    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in Market._fields)
+
+
+@pytest.mark.parametrize("scenario", [CALM, CRASH], ids=lambda scenario: scenario.name)
+def test_the_single_writer_ends_in_the_same_state(scenario: Scenario, tmp_path: Path) -> None:
+    desk, totals = _run(scenario)
+    with closing(open_store(DatabaseUrl(tmp_path.resolve() / "exchange.sqlite"))) as store:
+        exchange = Exchange(store)
+        codes = Repeater(exchange, desk.pool, scenario.step_ms).repeat(desk.world)
+
+    kinds = {Kind(kind) for kind in desk.world.commands[: len(codes), 0]}
+    assert kinds == set(Kind)
+    assert totals["trades"] > 100
+    if scenario is CRASH:  # what a path can meet, this one has met
+        assert min(totals[name] for name in ("cashed_out", "claims", "refused", "queue_days")) > 0
+    state = exchange.memory.tokens[desk.pool.token].state
+    assert states_are_equal(desk.world.state, state)
+    assert _markets_are_equal(desk.world.market, exchange.memory.market)
