@@ -127,35 +127,32 @@ def _reaches_barrier(world: World, underlying: int, low: float, high: float) -> 
 
 
 @kernel
-def _tick_extremes(world: World, path: Path, step: int, underlying: int, step_ms: int) -> None:
-    """Let the exchange see the extremes of a step that cash somebody out, in their order."""
+def _tick_extreme(
+    world: World, path: Path, step: int, underlying: int, third: int, step_ms: int
+) -> None:
+    """Let the exchange see the low or high that came in a third of a step, if it cashes out."""
     low, high = path.lows[step, underlying], path.highs[step, underlying]
     at_low, at_high = _reaches_barrier(world, underlying, low, high)
-    if not at_low and not at_high:
-        return
-    level_e9 = _e9(path.levels[step - 1, underlying])
-    begin_ms = path.times_ms[step - 1]
     falls = path.prices[step, underlying] < path.prices[step - 1, underlying]
-    if at_high and falls:
-        tick_index(world, underlying, _e8(high), level_e9, begin_ms + step_ms // 3)
-    if at_low:
-        after_ms = 2 * step_ms // 3 if falls else step_ms // 3
-        tick_index(world, underlying, _e8(low), level_e9, begin_ms + after_ms)
-    if at_high and not falls:
-        tick_index(world, underlying, _e8(high), level_e9, begin_ms + 2 * step_ms // 3)
+    is_high = falls == (third == 1)
+    if at_high if is_high else at_low:
+        level_e9 = _e9(path.levels[step - 1, underlying])
+        now_ms = path.times_ms[step - 1] + third * step_ms // 3
+        tick_index(world, underlying, _e8(high if is_high else low), level_e9, now_ms)
 
 
 @kernel
 def _tick_step(world: World, path: Path, step: int, step_ms: int) -> None:
     """Let the exchange see a step; a price that is not a number was not observed."""
-    now_ms = path.times_ms[step]
+    for third in (1, 2):
+        for underlying in range(UNDERLYINGS):
+            if path.prices[step - 1, underlying] > 0.0 and path.prices[step, underlying] > 0.0:
+                _tick_extreme(world, path, step, underlying, third, step_ms)
     for underlying in range(UNDERLYINGS):
         price = path.prices[step, underlying]
         if price > 0.0:
-            if path.prices[step - 1, underlying] > 0.0:
-                _tick_extremes(world, path, step, underlying, step_ms)
             level_e9 = _e9(path.levels[step, underlying])
-            tick_index(world, underlying, _e8(price), level_e9, now_ms)
+            tick_index(world, underlying, _e8(price), level_e9, path.times_ms[step])
 
 
 @kernel
@@ -264,13 +261,13 @@ def run_steps(
         row = _take_orders(world, seats, plan, path, record, step, row)
         if row == NONE or not has_rows(world.state):
             return NONE
-        _trade_informed(world, seats, plan, path, record, step)
         if step % day == 0:
             _begin_day(world, plan, path, record, step)
         _flush_when_due(world, record, now_ms)
         note_step(record, world)
         if step % day == 0:
             note_day(record, world, step // day, path.stock[step])
+        _trade_informed(world, seats, plan, path, record, step)  # last: it lets seconds pass
     return row
 
 
