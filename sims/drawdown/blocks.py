@@ -127,7 +127,15 @@ class Desk:
             )
             if row != NONE:
                 return totals_of(self.record, self.world, self.seats)
-            self._make_room(2 * self._rows)
+            self.make_more_room()
+
+    def make_more_room(self) -> None:
+        """Make the world anew, twice as large.
+
+        Raises:
+            MemoryError: It would be larger than any path should need.
+        """
+        self._make_room(2 * self._rows)
 
 
 def path_of(drawn: Drawn, number: int, stock: int) -> Path:
