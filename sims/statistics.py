@@ -1,4 +1,10 @@
-"""Means and tail means of simulated outcomes, with standard errors."""
+"""What simulated outcomes come to, each figure with its standard error.
+
+Outcomes are independent. Where they were drawn by another law than the one asked about, each has a
+weight, its likelihood under the one over that under the other: sums of the weights take the place
+of counts (self-normalised importance sampling; Owen, *Monte Carlo theory, methods and examples*,
+chapter 9).
+"""
 
 import math
 from typing import NamedTuple
@@ -10,9 +16,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A mean and its standard error."""
+    """A figure and its standard error."""
 
-    mean: float
+    value: float
     error: float
 
 
@@ -40,3 +46,74 @@ def tail_samples(samples: Floats, share: float) -> Floats:
 def tail_mean(samples: Floats, share: float) -> Estimate:
     """Return the mean of the lowest `share` of independent samples."""
     return estimate_of(tail_samples(samples, share))
+
+
+def weighted_mean(samples: Floats, weights: Floats) -> Estimate:
+    """Return the mean of weighted samples; both of shape (n,) with n > 1, weights >= 0."""
+    shares = weights / weights.sum()
+    mean = float(shares @ samples)
+    spread = float(np.square(shares * (samples - mean)).sum())
+    return Estimate(mean, math.sqrt(spread * samples.size / (samples.size - 1)))
+
+
+def effective_count(weights: Floats) -> float:
+    """Return how many samples of equal weight tell as much (Kish): all of them if they have it."""
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def probability(events: npt.NDArray[np.bool_], weights: Floats) -> Estimate:
+    """Return how likely an event is.
+
+    The error is half of Wilson's interval of one deviation (1927): never 0, so that what was not
+    seen in n paths is not said to be impossible.
+
+    Args:
+        events: Whether it was seen, shape (n,) with n > 1.
+        weights: Shape (n,), >= 0.
+    """
+    seen = weighted_mean(events.astype(np.float64), weights)
+    scatter = max(seen.value * (1.0 - seen.value), 0.0)
+    is_mixed = bool(events.any() and not events.all())
+    # As many independent trials as have this error; where all went alike, all there were.
+    count = scatter / seen.error**2 if is_mixed else effective_count(weights)
+    error = math.sqrt(scatter / count + 1.0 / (4.0 * count**2)) / (1.0 + 1.0 / count)
+    return Estimate(seen.value, error)
+
+
+def quantile(samples: Floats, share: float, weights: Floats) -> Estimate:
+    """Return the lowest sample with at least `share` of the weight at or below it.
+
+    The error is half the distance of the samples one deviation of their share below and above.
+
+    Args:
+        samples: Shape (n,) with n > 1.
+        share: From 0 to 1.
+        weights: Shape (n,), >= 0.
+    """
+    order = np.argsort(samples, kind="stable")
+    ordered, reached = samples[order], np.cumsum(weights[order]) / weights.sum()
+
+    def at(wanted: float) -> float:
+        place = int(np.searchsorted(reached, min(max(wanted, 0.0), 1.0) - 1e-12))
+        return float(ordered[min(place, samples.size - 1)])
+
+    found = at(share)
+    off = weighted_mean((samples <= found).astype(np.float64), weights).error
+    return Estimate(found, (at(share + off) - at(share - off)) / 2.0)
+
+
+def weighted_tail_mean(samples: Floats, share: float, weights: Floats) -> Estimate:
+    """Return the mean of the lowest `share` of weighted samples (CVaR), as `tail_samples` has it.
+
+    Args:
+        samples: Shape (n,) with n > 1.
+        share: 0 < share <= 1.
+        weights: Shape (n,), >= 0.
+    """
+    edge = quantile(samples, share, weights).value
+    return weighted_mean(edge + np.minimum(samples - edge, 0.0) / share, weights)
+
+
+def variance_ratio(plain: Estimate, better: Estimate) -> float:
+    """Return how many times more plain paths an error as small as the better one's would need."""
+    return (plain.error / better.error) ** 2

@@ -90,7 +90,7 @@ def run_study(years: int, seed: int, progress: Callable[[str], None] = lambda _t
 
 def percent(estimate: Estimate) -> str:
     """Return an estimate in per cent."""
-    return f"{100.0 * estimate.mean:+.1f} ± {100.0 * estimate.error:.1f}"
+    return f"{100.0 * estimate.value:+.1f} ± {100.0 * estimate.error:.1f}"
 
 
 def cost(ran: Ran, name: str) -> Estimate:
@@ -324,14 +324,14 @@ def frontier(study: Study, scene: Scene) -> dict[str, tuple[float, float]]:
     In per cent of premium and points of NAV.
     """
     ran = study.scenes[scene]
-    base = tail_mean(ran[NONE].worst[WEEK], 0.05).mean
+    base = tail_mean(ran[NONE].worst[WEEK], 0.05).value
     found = {}
     for name, years in ran.items():
         if name in IDLE or name.startswith("φ") or (name in DESIGNS and name != OURS):
             continue
         net = (years.claims - years.repaid).mean() / years.premium.mean()
         price = 100.0 * (fair_phi(years, ran[NONE], scene.insurance) - net)
-        found[name] = (price, 100.0 * (tail_mean(years.worst[WEEK], 0.05).mean - base))
+        found[name] = (price, 100.0 * (tail_mean(years.worst[WEEK], 0.05).value - base))
     return found
 
 

@@ -68,10 +68,10 @@ def test_a_tail_mean_is_the_mean_of_the_tail() -> None:
     samples = np.random.default_rng(1).standard_normal(4_000)
     worst = np.sort(samples)[:200]
     found = tail_mean(samples, 0.05)
-    assert found.mean == pytest.approx(worst.mean())
+    assert found.value == pytest.approx(worst.mean())
     assert tail_samples(samples, 1.0) == pytest.approx(samples)
     normal = -math.exp(-(1.6448536**2) / 2.0) / math.sqrt(2.0 * math.pi) / 0.05
-    assert abs(found.mean - normal) < 4.0 * found.error
+    assert abs(found.value - normal) < 4.0 * found.error
     again = [
         tail_mean(np.random.default_rng(seed).standard_normal(4_000), 0.05).mean
         for seed in range(60)
@@ -90,10 +90,10 @@ def test_the_market_has_no_drift_and_the_vol_its_index_says() -> None:
     moves = np.diff(np.log(paths.prices), axis=1)
     for underlying in (0, 1):
         end = estimate_of(paths.prices[:, -1, underlying])
-        assert abs(end.mean - 1.0) < 4.0 * end.error
+        assert abs(end.value - 1.0) < 4.0 * end.error
         realised = estimate_of((moves[..., underlying] ** 2).sum(axis=1) * DAYS_A_YEAR / 60)
         expected = float((paths.levels[:, :-1, underlying] ** 2).mean())
-        assert abs(realised.mean - expected) < 4.0 * realised.error + 0.02 * expected
+        assert abs(realised.value - expected) < 4.0 * realised.error + 0.02 * expected
 
 
 # The pools -----------------------------------------------------------------------------------
@@ -164,8 +164,8 @@ def test_the_fair_price_is_fair() -> None:
     phi = fair_phi(years, base, 0.25)
     paid = insured + phi * premium / 0.25
     assert phi > 0.0
-    wanted = main.mean() / -tail_mean(main, 0.05).mean
-    assert paid.mean() / -tail_mean(paid, 0.05).mean == pytest.approx(wanted, rel=1e-6)
+    wanted = main.mean() / -tail_mean(main, 0.05).value
+    assert paid.mean() / -tail_mean(paid, 0.05).value == pytest.approx(wanted, rel=1e-6)
 
 
 # The page ------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_the_page_says_what_a_smaller_simulation_finds() -> None:
 
 def agree(one: Estimate, other: Estimate) -> bool:
     """Whether two estimates differ by no more than 4 standard errors, or a rounded digit."""
-    return abs(one.mean - other.mean) <= 4.0 * math.hypot(one.error, other.error) + 1e-3
+    return abs(one.value - other.value) <= 4.0 * math.hypot(one.error, other.error) + 1e-3
 
 
 def test_the_text_says_what_the_tables_say() -> None:
@@ -205,11 +205,11 @@ def test_the_text_says_what_the_tables_say() -> None:
     for book in ("0.6", "1.2", "2"):
         bare, ours = main[f"{book} × NAV, main first"], main[f"{book} × NAV, ours"]
         assert bare[1] == "+0.0 ± 0.0"
-        assert estimate(ours[3]).mean > estimate(bare[3]).mean + 2.0 * estimate(ours[3]).error
+        assert estimate(ours[3]).value > estimate(bare[3]).value + 2.0 * estimate(ours[3]).error
         assert float(insurance[f"{book} × NAV, insurance first"][-1].rstrip(" %")) > 50.0
         assert insurance[f"{book} × NAV, ours"][-1] == "0.0 %"
-        assert estimate(insurance[f"{book} × NAV, insurance first"][3]).mean < -0.5
-        assert estimate(ours[7]).mean < estimate(bare[7]).mean + 0.03
+        assert estimate(insurance[f"{book} × NAV, insurance first"][3]).value < -0.5
+        assert estimate(ours[7]).value < estimate(bare[7]).value + 0.03
     for name in IDLE:
         assert named("neighbours-middle")[name][1] == "+0.0 ± 0.0"
     for block in ("neighbours-light", "neighbours-middle"):
@@ -218,11 +218,11 @@ def test_the_text_says_what_the_tables_say() -> None:
             rows[name] for name in ("ours", "all gains repay", "70 % of I a period")
         )
         assert float(all_repay[4]) < 0.65 * float(ours[4]) < 0.65 * float(more[4])
-        assert -0.01 < estimate(all_repay[1]).mean < 0.0
-        assert -0.03 < estimate(all_repay[3]).mean < -0.015
-        assert estimate(more[1]).mean > max(0.0, estimate(rows["deductible 3 %"][1]).mean)
+        assert -0.01 < estimate(all_repay[1]).value < 0.0
+        assert -0.03 < estimate(all_repay[3]).value < -0.015
+        assert estimate(more[1]).value > max(0.0, estimate(rows["deductible 3 %"][1]).value)
     sizes = rows_of(BLOCKS["sizes"])[:4]
-    fair, earned = [float(row[3]) for row in sizes], [estimate(row[4]).mean for row in sizes]
+    fair, earned = [float(row[3]) for row in sizes], [estimate(row[4]).value for row in sizes]
     assert fair == sorted(fair)
     assert earned == sorted(earned, reverse=True)
     assert earned[0] > 1.0
