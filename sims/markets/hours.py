@@ -12,7 +12,7 @@ from amm.units import HOUR_MS, YEAR_MS
 from sims.markets.archive import Archive, read_archive
 from sims.markets.bars import HOURLY
 from sims.markets.block import Floats, Ints
-from sims.markets.history import GAP_MAX_MS, HistoryError
+from sims.markets.history import HistoryError
 from sims.markets.sessions import HOURS_A_WEEK, hours_of_week
 
 FEEDS = ("realised", "recorded", "estimator")
@@ -113,7 +113,7 @@ def _levels(archive: Archive, feeds: str, used: Ints, moves: Floats) -> Floats:
         return np.zeros((used.size, UNDERLYINGS))
     squares = moves[:, :UNDERLYINGS] ** 2
     # An outage is forgotten; a break of the history lets the means begin anew.
-    breaks = np.flatnonzero(np.diff(used) > GAP_MAX_MS // HOUR_MS + 1) + 1
+    breaks = np.flatnonzero(np.diff(archive.stretch[used])) + 1
     return np.sqrt(_faded(squares, breaks) * (YEAR_MS / HOUR_MS))
 
 

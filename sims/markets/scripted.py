@@ -96,10 +96,9 @@ class Scripted:
         check_pair(self.prices, self.vols, self.correlation)
         if self.feeds not in FEEDS:
             raise ValueError(f"feeds {self.feeds!r} is not one of {', '.join(FEEDS)}")
-        if self.feeds == "index" and not all(
-            vol * leg.vol_multiple > 0.0 for vol in self.vols for leg in self.legs
-        ):
-            raise ValueError("feeds: an index needs vols that are not 0")
+        multiples = [1.0, *(leg.vol_multiple for leg in self.legs)]
+        if self.feeds == "index" and min(*self.vols, *multiples) == 0.0:
+            raise ValueError("feeds: an index needs vols and multiples that are not 0")
         for number, leg in enumerate(self.legs, start=1):
             if leg.stocks and len(leg.stocks) != len(self.stocks):
                 raise ValueError(

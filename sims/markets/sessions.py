@@ -26,12 +26,13 @@ class Sessions(NamedTuple):
     closes_ms: Ints
 
 
-@functools.lru_cache(maxsize=64)
-def _sessions(first_day: int, last_day: int) -> Sessions:
+@functools.cache
+def _sessions(first_year: int, last_year: int) -> Sessions:
+    """Return the sessions from the last week before a year to the end of another."""
     import pandas as pd  # noqa: PLC0415
     import pandas_market_calendars as calendars  # noqa: PLC0415
 
-    first, last = (pd.Timestamp(day * DAY_MS, unit="ms") for day in (first_day, last_day))
+    first, last = pd.Timestamp(first_year - 1, 12, 24), pd.Timestamp(last_year, 12, 31)
     with warnings.catch_warnings():
         # The calendars call what a later pandas will not have; that is their business.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -45,8 +46,15 @@ def _sessions(first_day: int, last_day: int) -> Sessions:
 
 
 def sessions_between(first_ms: int, last_ms: int) -> Sessions:
-    """Return the sessions of all days from the week before a moment to the day after another."""
-    return _sessions(first_ms // DAY_MS - 7, last_ms // DAY_MS + 1)
+    """Return the sessions of whole years, from a week before a moment to a day after another.
+
+    They are looked up once for the same years.
+    """
+    return _sessions(_year(first_ms - 7 * DAY_MS), _year(last_ms + DAY_MS))
+
+
+def _year(time_ms: int) -> int:
+    return int(np.datetime64(time_ms, "ms").astype("datetime64[Y]").astype(np.int64)) + 1970
 
 
 def is_open(times_ms: Ints) -> Bools:

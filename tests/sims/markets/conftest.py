@@ -53,9 +53,11 @@ def made_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
             prices = ",".join(f"{price:.6f}" for price in bar)
             lines.append(f"{stamp(BEGIN + hour * HOUR_MS)},{prices},1,{seg}")
         _write(folder / "crypto" / f"{symbol}_1h.csv", HEADER, lines)
-    sessions = sessions_between(BEGIN + 7 * DAY_MS, BEGIN + WEEKS * 7 * DAY_MS)
+    sessions = sessions_between(BEGIN, BEGIN + WEEKS * 7 * DAY_MS)
     bars, days = [], []
     for day_ms, open_ms, close_ms in zip(*sessions, strict=True):
+        if not BEGIN <= day_ms < BEGIN + WEEKS * 7 * DAY_MS:
+            continue
         times = range(int(open_ms), int(close_ms), 15 * MINUTE_MS)
         found = _walk(random, len(times), 50.0, 0.004)
         rows = [",".join(f"{price:.4f}" for price in bar) for bar in found]
