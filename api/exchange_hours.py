@@ -1,8 +1,8 @@
 """When the New York stock exchanges trade, from the calendar library.
 
-The library brings pandas with it: half a second to import, and 60 MB of memory. Nothing else
-imports it; a server runs this file as a program that ends, see `api.sessions`, so it knows
-nothing of the house.
+The library brings pandas with it: half a second to import, and 60 MB of memory. Only studies import
+it too, see `sims.markets.sessions`; a server runs this file as a program that ends, see
+`api.sessions`, so it knows nothing of the house.
 """
 
 import json

@@ -14,6 +14,7 @@ from sims.markets.vols import (
     LEVEL_PER_INDEX,
     VolHistory,
     level_at,
+    levels_at,
     no_vols,
     read_vols,
     surface_at,
@@ -65,3 +66,13 @@ def test_the_index_ratio_is_that_of_the_series(market_data: Path) -> None:
     ratios = [100 * float(row["atm30"]) / float(row["dvol_like"]) for row in rows]
     assert np.median(ratios) == pytest.approx(LEVEL_PER_INDEX, abs=0.005)
     assert np.percentile(ratios, [5, 95]) == pytest.approx([0.89, 0.94], abs=0.006)
+
+
+def test_levels_of_many_times_are_those_of_each() -> None:
+    rows = tuple(LevelRow(DAY + hour * HOUR_MS, 0.3 + hour / 100) for hour in (0, 1, 5, 70))
+    vols = VolHistory((rows, ()), ((), ()))
+    times = DAY + HOUR_MS * np.arange(-3, 130)
+    found = levels_at(vols, 0, times)
+    assert found.tolist() == [level_at(vols, 0, int(time)) for time in times]
+    assert (found == 0.0).sum() > 3
+    assert not levels_at(vols, 1, times).any()
