@@ -87,10 +87,16 @@ def _check_period(token: Token, parameters: Parameters) -> Refusal:
 
 
 def _check_capacity(token: Token, rules: Rules) -> Refusal:
-    """Check that what is locked would be backed under other rules."""
+    """Check that what is locked would be backed under other rules, or no less than it is.
+
+    Losses can have left more locked than is backed: that is no reason to keep the rules.
+    """
     pool = token.state.pool[0]
-    backed, locked = int(backing(rules, int(pool.main), int(pool.insurance))), int(pool.locked)
-    return Refusal(Reject.BREAKS_CAPACITY, backed, locked) if locked > backed else accepted()
+    main, insurance, locked = int(pool.main), int(pool.insurance), int(pool.locked)
+    backed = int(backing(rules, main, insurance))
+    if locked <= backed or backed >= int(backing(token.rules, main, insurance)):
+        return accepted()
+    return Refusal(Reject.BREAKS_CAPACITY, backed, locked)
 
 
 def set_parameters(memory: Memory, command: commands.SetParameters) -> Done:
