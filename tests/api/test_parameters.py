@@ -202,6 +202,21 @@ def test_who_has_provided_is_flushed_once_a_week_at_least(exchange: Exchange) ->
     assert in_force(exchange).flush_period_ms == DAY_MS
 
 
+def test_a_cooldown_can_be_raised_to_ten_days_at_most(exchange: Exchange) -> None:
+    """Of those who have provided; longer waits that are in force may stay."""
+    short = announce(exchange, NOW, cooldown_ms=20 * DAY_MS)
+    assert adopt(exchange, short.row, NOW).code == 0
+    provide(exchange)
+    refused = announce(exchange, cooldown_ms=20 * DAY_MS + 1)
+    assert (refused.code, refused.limit) == (Reject.PARAMETERS_INVALID, 20 * DAY_MS)
+    assert announce(exchange, fee=0.001).code == 0
+    shorter = announce(exchange, NOW, cooldown_ms=0)
+    assert adopt(exchange, shorter.row, NOW).code == 0
+    refused = announce(exchange, cooldown_ms=10 * DAY_MS + 1)
+    assert (refused.code, refused.limit) == (Reject.PARAMETERS_INVALID, 10 * DAY_MS)
+    assert announce(exchange, cooldown_ms=10 * DAY_MS).code == 0
+
+
 def test_the_price_of_a_binding_request_is_not_changed(exchange: Exchange) -> None:
     """From its cut-off until after its flush; where no request is bound, at any time."""
     due, cutoff_ms = schedule_of(exchange)
