@@ -16,7 +16,7 @@ from api.views.cover import cover
 from api.views.names import KINDS, STATUSES
 from api.views.numbers import fixed, quotient, rounded
 from api.views.performance import growth, performance, premium_rate
-from api.views.queue import Place, Standing, places, standing, unsettled
+from api.views.queue import Place, Standing, insurance_low, places, standing, unsettled
 from api.wire import (
     FlushRecord,
     Holding,
@@ -81,7 +81,7 @@ def _navs(held: Token, nav: Nav) -> dict[PoolName, tuple[int, int, int]]:
     accrued = cash + int(accrued_to_insurance(held.state))
     return {
         "main": (int(nav.low), int(nav.mid), int(nav.high)),
-        "insurance": (cash, accrued, accrued + int(pool.advances)),
+        "insurance": (insurance_low(held.state), accrued, accrued + int(pool.advances)),
     }
 
 
