@@ -8,7 +8,7 @@ the journal has their SHA-256. Only msgspec is imported here, so that a client i
 
 from typing import Literal
 
-from api.wire import Advance, Decimal, Given, Millis, PoolName
+from api.wire import Advance, Attribution, Decimal, Given, Millis, PoolName
 
 BUNDLE_VERSION = 1
 
@@ -275,14 +275,6 @@ class BooksGiven(Given):
     accrued: Decimal
     refundable: Decimal
     flows: dict[str, Decimal]
-
-
-class Attribution(Given):
-    """Why a pool is worth what it is; the lines sum to `closed` - `opened`, to the unit."""
-
-    opened: Decimal
-    closed: Decimal
-    lines: dict[str, Decimal]
 
 
 class FlushBundle(Given):

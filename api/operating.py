@@ -23,6 +23,8 @@ FIXED = ("seed", "token_vol")
 """Parameters a price depends on that was made before: of a share, or of a mark."""
 PERIOD_MAX_MS = 7 * DAY_MS
 """The longest time between flushes that can be set for those who have provided already."""
+COOLDOWN_MAX_MS = 10 * DAY_MS
+"""The longest cooldown that can."""
 
 
 def list_token(memory: Memory, command: commands.ListToken) -> Done:
@@ -78,19 +80,32 @@ def _has_providers(token: Token) -> bool:
     return bool((waiting.status == RequestStatus.OPEN).any())
 
 
-def _check_period(token: Token, parameters: Parameters) -> Refusal:
-    """Check that nobody who has provided would be kept from a flush for longer than a week."""
-    allowed = max(PERIOD_MAX_MS, token.versions.in_force.parameters.flush_period_ms)
-    if parameters.flush_period_ms > allowed and _has_providers(token):
-        return Refusal(Reject.PARAMETERS_INVALID, allowed, parameters.flush_period_ms)
+def _check_waits(token: Token, parameters: Parameters) -> Refusal:
+    """Check that nobody who has provided would be kept in for longer than was to be expected.
+
+    From a flush for a week, in the cooldown for ten days, or for as long as is in force.
+    """
+    before = token.versions.in_force.parameters
+    for allowed, now, then in (
+        (PERIOD_MAX_MS, before.flush_period_ms, parameters.flush_period_ms),
+        (COOLDOWN_MAX_MS, before.cooldown_ms, parameters.cooldown_ms),
+    ):
+        if then > max(allowed, now) and _has_providers(token):
+            return Refusal(Reject.PARAMETERS_INVALID, max(allowed, now), then)
     return accepted()
 
 
 def _check_capacity(token: Token, rules: Rules) -> Refusal:
-    """Check that what is locked would be backed under other rules."""
+    """Check that what is locked would be backed under other rules, or no less than it is.
+
+    Losses can have left more locked than is backed: that is no reason to keep the rules.
+    """
     pool = token.state.pool[0]
-    backed, locked = int(backing(rules, int(pool.main), int(pool.insurance))), int(pool.locked)
-    return Refusal(Reject.BREAKS_CAPACITY, backed, locked) if locked > backed else accepted()
+    main, insurance, locked = int(pool.main), int(pool.insurance), int(pool.locked)
+    backed = int(backing(rules, main, insurance))
+    if locked <= backed or backed >= int(backing(token.rules, main, insurance)):
+        return accepted()
+    return Refusal(Reject.BREAKS_CAPACITY, backed, locked)
 
 
 def set_parameters(memory: Memory, command: commands.SetParameters) -> Done:
@@ -105,7 +120,7 @@ def set_parameters(memory: Memory, command: commands.SetParameters) -> Done:
         rules = memory.rules_of(command.parameters, token.listing.terms)
     except ParameterError:
         return refuse(Reject.PARAMETERS_INVALID)
-    refusal = _check_period(token, command.parameters)
+    refusal = _check_waits(token, command.parameters)
     if refusal.code == Reject.NONE:
         refusal = _check_capacity(token, rules)
     return Done(answer(refusal, row=token.versions.next_number), {}, ())
@@ -129,7 +144,7 @@ def _adoption(memory: Memory, name: str, version: int, now_ms: int) -> Refusal:
     cutoff_ms = int(token.state.pool[0].cutoff_ms)
     if now_ms > cutoff_ms and _binds(token):
         return Refusal(Reject.NOT_DUE, cutoff_ms, now_ms)
-    refusal = _check_period(token, waiting.parameters)
+    refusal = _check_waits(token, waiting.parameters)
     if refusal.code:
         return refusal
     return _check_capacity(token, memory.rules_of(waiting.parameters, token.listing.terms))

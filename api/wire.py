@@ -539,6 +539,17 @@ class Cover(Given):
     write_off: list[Owed]
 
 
+class Attribution(Given):
+    """Why a pool is worth what it is; the lines sum to `closed` - `opened`, to the unit.
+
+    Of main they are of N_mid, of insurance of its cash; see `vaults.epoch`.
+    """
+
+    opened: Decimal
+    closed: Decimal
+    lines: dict[str, Decimal]
+
+
 class PoolDetail(Pool):
     """Both pools of a token, and what its LPs have had and can expect of them.
 
@@ -548,6 +559,8 @@ class PoolDetail(Pool):
         main_performance: Of a main share.
         insurance_performance: Of an insurance share.
         cover: How insurance stands behind main.
+        main_attribution: Why N_mid has changed since the last flush, up to now.
+        insurance_attribution: Why the cash of insurance has.
         session: Of the token's stock, where it is known.
     """
 
@@ -557,6 +570,8 @@ class PoolDetail(Pool):
     main_performance: Performance
     insurance_performance: Performance
     cover: Cover
+    main_attribution: Attribution
+    insurance_attribution: Attribution
 
 
 class PoolPoint(Given):
@@ -1111,7 +1126,8 @@ class PoolRequest(Given):
 class Holding(Given):
     """Shares of one pool; `value` is what they would be redeemed for now, exit fee apart.
 
-    `performance` is that of the pool's shares, whoever holds them.
+    `performance` is that of the pool's shares, whoever holds them; `attribution` that of the whole
+    pool since the last flush, up to now, of which `share_of_pool` is the account's.
     """
 
     token: str
@@ -1122,6 +1138,7 @@ class Holding(Given):
     value: Decimal
     share_of_pool: Decimal
     performance: Performance
+    attribution: Attribution
 
 
 class Provider(Given):

@@ -7,8 +7,8 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from api.bundles import Attribution, FlushBundle
-from api.wire import Cover, FlushRecord, Performance, PoolDetail, PoolSide, Scenarios
+from api.bundles import FlushBundle
+from api.wire import Attribution, Cover, FlushRecord, Performance, PoolDetail, PoolSide, Scenarios
 from sims.markets.table import iso_second
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -193,6 +193,8 @@ def print_pool(
                 [
                     _attribution(f"Main's NAV, up to flush {last.flush}", last.main),
                     _attribution(f"Insurance, up to flush {last.flush}", last.insurance),
+                    _attribution("Main's NAV since then", pool.main_attribution),
+                    _attribution("Insurance since then", pool.insurance_attribution),
                 ],
                 padding=(0, 3),
             )

@@ -1,8 +1,9 @@
 """Profit and loss of the epoch a flush ends."""
 
-from api.bundles import Attribution, FlushBundle
+from api.bundles import FlushBundle
 from api.verification.checks import Checks, units
 from api.verification.splits import Splits, dust
+from api.wire import Attribution
 
 
 def changes(bundle: FlushBundle) -> dict[str, int]:

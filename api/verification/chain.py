@@ -3,7 +3,7 @@
 from api.bundles import BooksGiven, FlushBundle
 from api.verification.books import changes
 from api.verification.checks import Checks, units
-from api.verification.splits import Splits, scaled, scaled_limit, scaled_lots
+from api.verification.splits import Splits, scaled, scaled_limit, scaled_lots, scaled_parameters
 
 
 def check_chain(
@@ -54,9 +54,7 @@ def _tie_parameters(
     for each in splits:
         in_epoch = previous.exchange_time <= each.applied <= bundle.exchange_time
         checks.equal("split in the epoch", in_epoch, computed=True)
-    before = previous.parameters | {
-        name: scaled(int(previous.parameters[name]), splits) for name in ("seed", "notional_min")
-    }
+    before = scaled_parameters(previous.parameters, splits)
     checks.equal("seed", bundle.parameters["seed"], before["seed"])
     if bundle.parameters_version == previous.parameters_version + len(splits):
         checks.equal("parameters", bundle.parameters, before)

@@ -1,6 +1,6 @@
 """What splits have made of amounts: each step rounded down, as the exchange does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from api.bundles import FlushBundle, SplitDone
 from api.verification.checks import units
@@ -8,6 +8,8 @@ from api.verification.figures import AMOUNT_MAX
 from api.wire import Advance
 
 Splits = Sequence[SplitDone]
+NOTIONAL_MIN_LEAST, NOTIONAL_MIN_MOST = 1_000, AMOUNT_MAX // 64 // 4
+"""What the least notional of a position can be: splits leave it there."""
 
 
 def splits_between(bundle: FlushBundle, previous: FlushBundle | None) -> Splits:
@@ -27,6 +29,16 @@ def scaled_limit(amount: int, splits: Splits) -> int:
     for each in splits:
         amount = min(amount, AMOUNT_MAX) * each.numerator // each.denominator
     return amount
+
+
+def scaled_parameters(parameters: Mapping[str, float], splits: Splits) -> dict[str, float]:
+    """Return what splits have made of parameters: of those two that are amounts."""
+    seed, notional = int(parameters["seed"]), int(parameters["notional_min"])
+    for each in splits:
+        seed = max(scaled(seed, [each]), 1)
+        notional = max(scaled(notional, [each]), NOTIONAL_MIN_LEAST)
+        notional = min(notional, NOTIONAL_MIN_MOST)
+    return {**parameters, "seed": seed, "notional_min": notional}
 
 
 def dust(splits: Splits) -> int:

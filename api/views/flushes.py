@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from amm.units import MINUTE_MS
 from api.bundles import (
     BUNDLE_VERSION,
-    Attribution,
     BooksGiven,
     CoverFigures,
     FlushBundle,
@@ -25,6 +24,7 @@ from api.bundles import (
 )
 from api.journal import Moves
 from api.memory import Memory, Token
+from api.views.attribution import attribution
 from api.views.cover import advances
 from api.views.names import KINDS, STATUSES
 from api.views.numbers import fixed
@@ -109,8 +109,8 @@ def bundle_of(
         splits=_splits(memory, name),
         opened=_books(before.books),
         closed=_books(closed),
-        main=_attribution(before.books.nav, closed.nav, main._asdict()),
-        insurance=_attribution(before.books.insurance, closed.insurance, insurance._asdict()),
+        main=attribution(before.books.nav, closed.nav, main),
+        insurance=attribution(before.books.insurance, closed.insurance, insurance),
     )
 
 
@@ -353,12 +353,4 @@ def _books(books: Books) -> BooksGiven:
         accrued=fixed(books.accrued),
         refundable=fixed(books.refundable),
         flows={flow.name.lower(): fixed(books.flows[flow]) for flow in Flow},
-    )
-
-
-def _attribution(opened: int, closed: int, lines: dict[str, int]) -> Attribution:
-    return Attribution(
-        opened=fixed(opened),
-        closed=fixed(closed),
-        lines={name: fixed(amount) for name, amount in lines.items()},
     )

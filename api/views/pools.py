@@ -11,11 +11,12 @@ from api.instruments import position_name
 from api.journal import read_moves
 from api.memory import Memory, Token
 from api.views import market
+from api.views.attribution import attribution_now
 from api.views.cover import cover
 from api.views.names import KINDS, STATUSES
 from api.views.numbers import fixed, quotient, rounded
 from api.views.performance import growth, performance, premium_rate
-from api.views.queue import Place, Standing, places, standing, unsettled
+from api.views.queue import Place, Standing, insurance_low, places, standing, unsettled
 from api.wire import (
     FlushRecord,
     Holding,
@@ -35,7 +36,7 @@ from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.commands import Request
 from vaults.condition import Condition, condition, is_stale
 from vaults.moves import Move, RequestKind, RequestStatus
-from vaults.nav import accrued_to_insurance, net_asset_value
+from vaults.nav import Nav, accrued_to_insurance, net_asset_value
 from vaults.risk import SPOT_MOVES, VOL_MOVES, loss_table
 from vaults.state import NONE, Ints, RequestRow
 
@@ -73,15 +74,14 @@ def _waiting(held: Token, kind: RequestKind) -> int:
     return int(rows.amount[is_open].sum())
 
 
-def _navs(memory: Memory, held: Token, now_ms: int) -> dict[PoolName, tuple[int, int, int]]:
+def _navs(held: Token, nav: Nav) -> dict[PoolName, tuple[int, int, int]]:
     """Return low, mid and high of both pools; the insurance pool is worth its cash and claims."""
     pool = held.state.pool[0]
-    nav = net_asset_value(held.state, held.rules, memory.market, now_ms)
     cash = int(pool.insurance)
     accrued = cash + int(accrued_to_insurance(held.state))
     return {
         "main": (int(nav.low), int(nav.mid), int(nav.high)),
-        "insurance": (cash, accrued, accrued + int(pool.advances)),
+        "insurance": (insurance_low(held.state), accrued, accrued + int(pool.advances)),
     }
 
 
@@ -96,7 +96,7 @@ def _pool_fields(memory: Memory, name: str, stands: Standing, now_ms: int) -> di
     """Return what a pool's line and its whole description share."""
     held = memory.tokens[name]
     row = held.state.pool[0]
-    navs = _navs(memory, held, now_ms)
+    navs = _navs(held, stands.nav)
     backed = int(backing(held.rules, row.main, row.insurance))
     used = float(utilisation(row.locked, backed))
 
@@ -159,6 +159,7 @@ def detail(
         now_ms: Exchange time.
     """
     token, stands = memory.tokens[name], standing_of(memory, name, now_ms)
+    changes = attribution_now(token, stands.nav)
     return PoolDetail(
         **_pool_fields(memory, name, stands, now_ms),
         session=session,
@@ -167,6 +168,8 @@ def detail(
         main_performance=performance(memory, token, flushes, "main", now_ms),
         insurance_performance=performance(memory, token, flushes, "insurance", now_ms),
         cover=cover(token, stands.nav, now_ms),
+        main_attribution=changes["main"],
+        insurance_attribution=changes["insurance"],
     )
 
 
@@ -353,7 +356,8 @@ def provider(
     for name, newest in flushes.items():
         held, slot = memory.tokens[name], memory.slot_of(name, account)
         row, pools = held.state.accounts[slot], held.state.pool[0]
-        navs = _navs(memory, held, now_ms)
+        nav = net_asset_value(held.state, held.rules, memory.market, now_ms)
+        navs, changes = _navs(held, nav), attribution_now(held, nav)
         totals: dict[PoolName, tuple[int, int]] = {
             "main": (int(row.main_shares), int(pools.main_shares)),
             "insurance": (int(row.insurance_shares), int(pools.insurance_shares)),
@@ -372,6 +376,7 @@ def provider(
                         value=fixed((shares + leaving) * (low + 1) // (total + 1)),
                         share_of_pool=quotient(shares + leaving, max(total, 1)),
                         performance=performance(memory, held, newest, which, now_ms),
+                        attribution=changes[which],
                     )
                 )
     return Provider(account=account, exchange_time=now_ms, holdings=holdings, requests=waiting)

@@ -12,7 +12,7 @@ from vaults.flush import free_main, gate
 from vaults.insurance import free_insurance
 from vaults.moves import RequestKind, RequestStatus
 from vaults.nav import Nav, net_asset_value
-from vaults.state import Ints, Records, RequestRow
+from vaults.state import Ints, Records, RequestRow, State
 from vaults.valuation import value_book
 
 _REDEMPTIONS = {RequestKind.REDEEM_MAIN, RequestKind.REDEEM_INSURANCE}
@@ -41,7 +41,7 @@ def standing(memory: Memory, token: Token, now_ms: int, *, is_stale: bool) -> St
     free = int(free_main(state, rules, nav.low, stress))
     cash = int(pool.insurance)
     if found is Condition.EXHAUSTED:
-        return Standing(found, stress, nav, 0, 0)
+        return Standing(found, stress, nav, 0, insurance_low(state))
     return Standing(
         Condition.STALE if is_stale else found,
         stress,
@@ -57,6 +57,13 @@ def standing(memory: Memory, token: Token, now_ms: int, *, is_stale: bool) -> St
             )
         ),
     )
+
+
+def insurance_low(state: State) -> int:
+    """Return what insurance is redeemed at: of an exhausted pool as if all locks were paid out."""
+    pool = state.pool[0]
+    owed = max(int(pool.locked) - int(pool.main), 0) if pool.exhausted else 0
+    return max(int(pool.insurance) - owed, 0)
 
 
 class Place(NamedTuple):
@@ -132,5 +139,6 @@ def _shares_each_flush(token: Token, kind: RequestKind, stands: Standing) -> int
     if kind in _OF_MAIN:
         free, nav, shares = stands.free_main, int(stands.nav.low), int(pool.main_shares)
     else:
-        free, nav, shares = stands.free_insurance, int(pool.insurance), int(pool.insurance_shares)
+        free, nav = stands.free_insurance, insurance_low(token.state)
+        shares = int(pool.insurance_shares)
     return max(mul_div_down(free, shares + 1, nav + 1), 0) if nav >= 0 else 0

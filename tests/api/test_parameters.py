@@ -13,6 +13,7 @@ from api.recovery import check_database
 from api.service import Service
 from api.storage.store import open_store
 from tests.api.conftest import START_MS, TOKEN, tick, until
+from vaults.capacity import backing
 from vaults.commands import (
     AdoptParameters,
     Cancel,
@@ -45,7 +46,8 @@ def in_force(exchange: Exchange) -> Parameters:
 def announce(exchange: Exchange, effective_ms: int = LATER, **changes: Any) -> Outcome:
     """Announce what is in force with changes."""
     parameters = in_force(exchange)._replace(**changes)
-    command = SetParameters(TOKEN, parameters, effective_ms, NOW)
+    now_ms = max(NOW, int(exchange.memory.tokens[TOKEN].state.pool[0].now_ms))
+    command = SetParameters(TOKEN, parameters, effective_ms, now_ms)
     return exchange.execute(command, f"set-{effective_ms}-{changes}").outcome
 
 
@@ -117,6 +119,27 @@ def test_capacity_is_never_broken(exchange: Exchange) -> None:
     assert in_force(exchange).insurance_backing_ppm == 0
 
 
+def test_a_loss_of_backing_keeps_no_rules_in_force(exchange: Exchange) -> None:
+    """Where locks are backed no more, what backs them as well as before can be changed."""
+    wide = announce(exchange, NOW, account_share_ppm=10**6, series_share_ppm=10**6)
+    assert adopt(exchange, wide.row, NOW).code == 0
+    assert exchange.execute(opening(22 * ONE // 10), "call").outcome.code == 0
+    put = Open(TOKEN, "buyer", "ETH", "put", 4_000 * ONE, ONE // 4, ONE, NOW)
+    assert exchange.execute(put, "put").outcome.code == 0
+    for minute in range(1, 5):  # calls are cashed out at the cap, and main is all but empty
+        tick(exchange, NOW + minute * MINUTE_MS, btc=160_000)
+    later = NOW + 5 * MINUTE_MS
+    token = exchange.memory.tokens[TOKEN]
+    pool = token.state.pool[0]
+    assert pool.locked > backing(token.rules, pool.main, pool.insurance)
+    less = announce(exchange, later, insurance_backing_ppm=0)
+    assert less.code == Reject.BREAKS_CAPACITY
+    other = announce(exchange, later, fee=0.001)
+    assert other.code == 0
+    assert adopt(exchange, other.row, later).code == 0
+    assert in_force(exchange).fee == 0.001
+
+
 # -- when the next flush is
 
 
@@ -177,6 +200,21 @@ def test_who_has_provided_is_flushed_once_a_week_at_least(exchange: Exchange) ->
     exchange.execute(Flush(TOKEN, due), "flush")
     assert adopt(exchange, 4, due).code == Reject.PARAMETERS_INVALID  # it holds shares now
     assert in_force(exchange).flush_period_ms == DAY_MS
+
+
+def test_a_cooldown_can_be_raised_to_ten_days_at_most(exchange: Exchange) -> None:
+    """Of those who have provided; longer waits that are in force may stay."""
+    short = announce(exchange, NOW, cooldown_ms=20 * DAY_MS)
+    assert adopt(exchange, short.row, NOW).code == 0
+    provide(exchange)
+    refused = announce(exchange, cooldown_ms=20 * DAY_MS + 1)
+    assert (refused.code, refused.limit) == (Reject.PARAMETERS_INVALID, 20 * DAY_MS)
+    assert announce(exchange, fee=0.001).code == 0
+    shorter = announce(exchange, NOW, cooldown_ms=0)
+    assert adopt(exchange, shorter.row, NOW).code == 0
+    refused = announce(exchange, cooldown_ms=10 * DAY_MS + 1)
+    assert (refused.code, refused.limit) == (Reject.PARAMETERS_INVALID, 10 * DAY_MS)
+    assert announce(exchange, cooldown_ms=10 * DAY_MS).code == 0
 
 
 def test_the_price_of_a_binding_request_is_not_changed(exchange: Exchange) -> None:

@@ -9,12 +9,17 @@ import pytest
 from amm.units import DAY_MS, ONE
 from api.exchange import Exchange
 from api.journal import read_outcome
+from api.views import pools
+from api.views.numbers import fixed
 from api.views.performance import Growth, drawdown, growth, realised
 from api.views.queue import Standing, places
 from tests.api.conftest import START_MS, TOKEN
+from tests.api.test_verification import TOKEN as ODD_TOKEN
+from tests.api.test_verification import Book
 from vaults.commands import Flush, Request
 from vaults.condition import Condition
-from vaults.moves import RequestKind
+from vaults.ledger import post
+from vaults.moves import Move, RequestKind
 from vaults.nav import Nav
 
 
@@ -94,6 +99,29 @@ def test_a_place_and_when_its_turn_comes(
     assert (younger.ahead, younger.beside, younger.flush) == (100 * ONE, 0, second)
     next_ms = int(token.state.pool[0].next_flush_ms)
     assert older.at_ms == (next_ms + (first - 2) * DAY_MS if first else 0)
+
+
+def test_insurers_of_an_exhausted_pool_are_told_what_they_get(exchange: Exchange) -> None:
+    """What no payout can take any more, at the next flush: not nothing, and not all its cash."""
+    book = Book(exchange)
+    state = exchange.memory.tokens[ODD_TOKEN].state
+    post(state, int(Move.EXHAUST), 0, 0, 0, 0, 0)
+    state.pool[0].main = 10 * ONE
+    asked = book.request(RequestKind.REDEEM_INSURANCE, int(state.accounts[1].insurance_shares))
+    provider = pools.provider(exchange.memory, "provider", {ODD_TOKEN: []}, book.now_ms)
+    value = {each.pool: each.value for each in provider.holdings}["insurance"]
+    told = pools.detail(exchange.memory, ODD_TOKEN, [], None, book.now_ms)
+    left = int(state.pool[0].insurance) - int(state.pool[0].locked) + 10 * ONE
+    assert 0 < left < int(state.pool[0].insurance)
+    assert told.insurance.nav_low == told.insurance.free == fixed(left)
+    (place,) = pools.requests(exchange.memory, ODD_TOKEN, [asked], book.now_ms)
+    assert (place.fill_flush, place.fill_expected) == (told.flushes + 1, told.next_flush)
+    book.flush()
+    (done,) = pools.requests(exchange.memory, ODD_TOKEN, [asked], book.now_ms)
+    assert done.status == "filled"
+    fee = book.bundle(told.flushes + 1).results.insurance.exit_fee
+    expected = float(value) * (1 - float(fee))  # and the premium of an hour
+    assert float(done.received) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_journal_commits_to_the_bundle(queued: Exchange) -> None:

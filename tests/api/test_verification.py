@@ -134,6 +134,15 @@ def test_splits_round_every_amount_down_one_after_another(
     ]
 
 
+def test_the_least_notional_stays_within_its_range(book: Book) -> None:
+    """Beyond it splits change the amounts and not the parameter; the next is from what it was."""
+    for ratio in ((1, 1000), (1, 7), (3, 2)):
+        book.split(*ratio)
+    book.flush()
+    assert book.bundle(3).parameters["notional_min"] == 1_500
+    book.assert_verified()
+
+
 def test_a_split_in_the_millisecond_of_a_flush_belongs_to_the_epoch_it_is_in(book: Book) -> None:
     """Before the flush or after it: a time does not tell."""
     book.split(1, 3)

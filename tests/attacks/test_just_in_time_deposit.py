@@ -77,8 +77,8 @@ DEPOSITS_AT_THE_LOW = Weakening(
 PREMIUM_WHEN_PAID = (
     Weakening(
         "vaults/nav.py",
-        "backed = int(pool.main) + accrued_to_main(state)",
-        "backed = int(pool.main)",
+        "backed = int(pool.main) + accrued_to_main(state)\n    refundable",
+        "backed = int(pool.main)\n    refundable",
     ),
     Weakening(
         "vaults/flush.py",
