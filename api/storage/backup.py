@@ -21,6 +21,9 @@ from api.storage.url import DatabaseUrl
 PAGES = 1_000
 """Pages that are copied at a time; a writer goes on between."""
 
+_LOGS = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file while it is in use, and after a crash."""
+
 Count = Callable[[int], None]
 
 
@@ -61,8 +64,10 @@ def restore_from(url: DatabaseUrl, file: Path, count: Count) -> None:
         _require_empty(url)
         _run("pg_restore", url, "--exit-on-error", "--single-transaction", "--no-owner", str(file))
         return
-    if url.path.exists():
-        raise StoreError(f"{url} exists; a copy is restored where nothing is")
+    # A log left of another file would be taken for this one's, and written into it.
+    for each in (url.path, *(url.path.with_name(url.path.name + end) for end in _LOGS)):
+        if each.exists():
+            raise StoreError(f"{each} exists; a copy is restored where nothing is")
     open_snapshot(file).close()
     scratch = url.path.with_name(url.path.name + ".part")
     try:

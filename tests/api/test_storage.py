@@ -21,7 +21,7 @@ from api.storage.errors import StoreError
 from api.storage.store import open_snapshot, open_store
 from api.storage.url import DatabaseUrl, DatabaseUrlError
 from api.tables import FLUSHES, JOURNAL, METADATA, SETTINGS
-from tests.api.conftest import TOKEN, Call, prepare, tick
+from tests.api.conftest import START_MS, TOKEN, Call, prepare, tick
 from tests.api.databases import ask, change, drop_tables
 from tests.api.test_exchange import run_a_life
 
@@ -189,6 +189,31 @@ def test_a_database_is_looked_after_while_it_is_written_to(
     restored = open_store(place, must_exist=True)
     assert restored.last_record() == last
     restored.close()
+
+
+def test_a_copy_is_not_restored_beside_the_log_of_a_lost_file(
+    exchange: Exchange, database: DatabaseUrl, call: Call, tmp_path: Path
+) -> None:
+    """SQLite would write into it what the log of the other has."""
+    assert database.path is not None
+    copy, lost = tmp_path / "copy", database.path
+    exchange.commit()
+    assert call("db", "backup", lost, copy)[0] == 0
+    tick(exchange, START_MS + MINUTE_MS)
+    exchange.commit()
+    log = lost.with_name(lost.name + "-wal").read_bytes()
+    exchange.store.close()
+    for end in ("-wal", "-journal"):
+        lost.unlink(missing_ok=True)
+        left = lost.with_name(lost.name + end)
+        left.write_bytes(log)
+        status, _, errors = call("db", "restore", lost, copy)
+        assert (status, len(errors.splitlines())) == (2, 1)
+        assert f"{left} exists" in errors
+        assert not lost.exists()
+        left.unlink()
+    assert call("db", "restore", lost, copy)[0] == 0
+    assert call("db", "check", lost)[0] == 0
 
 
 def units(amount: Decimal) -> int:
