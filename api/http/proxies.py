@@ -1,7 +1,25 @@
-"""Whose address counts, where a proxy stands in between."""
+"""Whose address counts, where a proxy stands in between, and which are one caller's."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+_OWN_BITS = 64
+"""Of an IPv6 address: whoever has one has all that begin with the same, and may use each once."""
+
+
+@lru_cache(4_096)
+def place_of(text: str) -> str:
+    """Return what limits of an address count: itself, of IPv6 its network of 64 bits."""
+    if ":" not in text:
+        return text
+    try:
+        address = ipaddress.IPv6Address(text.partition("%")[0])
+    except ValueError:
+        return text
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, _OWN_BITS), strict=False))
 
 
 class Proxies:

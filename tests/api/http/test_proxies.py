@@ -1,7 +1,8 @@
-"""Whose address counts behind proxies."""
+"""Whose address counts behind proxies, and for which limits."""
 
 import pytest
 
+from api.http.gate import caller_of
 from api.http.proxies import Proxies
 
 HOUSE = ("127.0.0.1", "10.0.0.0/8")
@@ -24,3 +25,20 @@ HOUSE = ("127.0.0.1", "10.0.0.0/8")
 def test_the_last_who_is_no_proxy_counts(peer: str, forwarded: list[str], caller: str) -> None:
     assert Proxies(HOUSE).caller(peer, forwarded) == caller
     assert Proxies().caller(peer, forwarded) == peer
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "is_one"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("::ffff:198.51.100.1", "198.51.100.1", True),
+        ("::ffff:198.51.100.1", "::ffff:198.51.100.2", False),
+        ("198.51.100.1", "198.51.100.2", False),
+        ("unknown:", "unknown", False),
+    ],
+)
+def test_who_has_a_network_has_one_bucket(address: str, other: str, is_one: bool) -> None:
+    """Every subscriber has 2^64 addresses of IPv6."""
+    assert (caller_of(None, address) == caller_of(None, other)) is is_one
