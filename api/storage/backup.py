@@ -72,6 +72,7 @@ def restore_from(url: DatabaseUrl, file: Path, count: Count) -> None:
     scratch = url.path.with_name(url.path.name + ".part")
     try:
         _copy(file, scratch, count)
+        _give(scratch)
         _sync(scratch)
         scratch.rename(url.path)
         _sync(url.path.absolute().parent)
@@ -95,6 +96,13 @@ def _copy(source: Path, target: Path, count: Count) -> None:
             reading.backup(writing, pages=PAGES, progress=told)
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied: {error}") from None
+
+
+def _give(path: Path) -> None:
+    """Let a file that root has made be its folder's owner's, whose server is to write to it."""
+    if os.geteuid() == 0:
+        folder = path.absolute().parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Databases by their URL: named, migrated, refused, and looked after while they are written to."""
 
 import json
+import os
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -214,6 +215,21 @@ def test_a_copy_is_not_restored_beside_the_log_of_a_lost_file(
         left.unlink()
     assert call("db", "restore", lost, copy)[0] == 0
     assert call("db", "check", lost)[0] == 0
+
+
+def test_what_root_restores_is_the_servers(
+    exchange: Exchange, database: DatabaseUrl, call: Call, tmp_path: Path
+) -> None:
+    exchange.store.close()
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 12_345, 12_346)
+    assert call("db", "backup", database, tmp_path / "copy")[0] == 0
+    restored = folder / "exchange.sqlite"
+    assert call("db", "restore", restored, tmp_path / "copy")[0] == 0
+    found, owner = restored.stat(), folder.stat()
+    assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid)
 
 
 def units(amount: Decimal) -> int:
