@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
+from api.access.opening import has_exchange
 from api.storage.errors import StoreError
 from api.storage.store import open_snapshot
 from api.storage.url import DatabaseUrl
@@ -37,7 +38,7 @@ def back_up(url: DatabaseUrl, file: Path, count: Count) -> int:
     """
     if file.exists():
         raise StoreError(f"{file} exists; a copy takes the place of nothing")
-    open_snapshot(url).close()  # which refuses what is no database of an exchange
+    has_exchange(url)  # in whatever shards; which refuses what is no database of one
     scratch = file.with_name(file.name + ".part")
     try:
         if url.path is None:
