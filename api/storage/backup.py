@@ -39,7 +39,7 @@ def back_up(url: DatabaseUrl, file: Path, count: Count) -> int:
     if file.exists():
         raise StoreError(f"{file} exists; a copy takes the place of nothing")
     has_exchange(url)  # in whatever shards; which refuses what is no database of one
-    scratch = file.with_name(file.name + ".part")
+    scratch = _begun(file)
     try:
         if url.path is None:
             _run("pg_dump", url, "--format=custom", "--schema=evergamma*", f"--file={scratch}")
@@ -70,7 +70,7 @@ def restore_from(url: DatabaseUrl, file: Path, count: Count) -> None:
         if each.exists():
             raise StoreError(f"{each} exists; a copy is restored where nothing is")
     open_snapshot(file).close()
-    scratch = url.path.with_name(url.path.name + ".part")
+    scratch = _begun(url.path)
     try:
         _copy(file, scratch, count)
         _give(scratch)
@@ -97,6 +97,14 @@ def _copy(source: Path, target: Path, count: Count) -> None:
             reading.backup(writing, pages=PAGES, progress=told)
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied: {error}") from None
+
+
+def _begun(file: Path) -> Path:
+    """Return an empty file beside one that is to be made, for its owner alone: it has accounts."""
+    scratch = file.with_name(file.name + ".part")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(0o600, exist_ok=False)
+    return scratch
 
 
 def _give(path: Path) -> None:

@@ -172,6 +172,7 @@ def test_a_database_is_looked_after_while_it_is_written_to(
         assert json.loads(output)["digest"] == last.digest.hex()
         assert call("db", "export", place, folder)[0] == 0
         assert call("db", "backup", place, tmp_path / "copy")[0] == 0
+        assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
     assert_exported(exchange, folder)
     status, _, errors = call("db", "migrate", place)
     assert (status, len(errors.splitlines())) == (2, 1)
