@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, text
 
 from api.access.opening import has_exchange
 from api.storage.errors import StoreError
@@ -140,10 +140,12 @@ def _run(program: str, url: DatabaseUrl, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
         raise StoreError(f"{program} is not installed; it comes with PostgreSQL's client")
-    bare = make_url(url.with_password)
-    environment = os.environ | ({"PGPASSWORD": str(bare.password)} if bare.password else {})
-    place = bare.set(password=None).render_as_string(hide_password=False)
-    command = [found, f"--dbname={place}", *arguments]
+    given = url.server
+    environment = os.environ | ({"PGPASSWORD": str(given.password)} if given.password else {})
+    bare = URL.create(  # `set` cannot take a password out
+        "postgresql", given.username, None, given.host, given.port, given.database, given.query
+    )
+    command = [found, f"--dbname={bare.render_as_string(hide_password=False)}", *arguments]
     done = subprocess.run(  # noqa: S603
         command, env=environment, capture_output=True, text=True, check=False
     )
