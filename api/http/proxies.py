@@ -1,9 +1,11 @@
 """Whose address counts, where a proxy stands in between, and which are one caller's."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::.*)?|([^:]*):[0-9]+")
 _OWN_BITS = 64
 """Of an IPv6 address: whoever has one has all that begin with the same, and may use each once."""
 
@@ -47,8 +49,15 @@ class Proxies:
         """
         if not self._is_trusted(peer):
             return peer
-        chain = [each.strip() for value in forwarded for each in value.split(",") if each.strip()]
+        parts = [each.strip() for value in forwarded for each in value.split(",")]
+        chain = [_without_port(each) for each in parts if each]
         for each in reversed(chain):
             if not self._is_trusted(each):
                 return each
         return chain[0] if chain else peer
+
+
+def _without_port(text: str) -> str:
+    """Return an address without the port that some proxies name too."""
+    found = _WITH_PORT.fullmatch(text)
+    return (found[1] or found[2] or "") if found else text

@@ -1,6 +1,7 @@
 """Whose address counts behind proxies, and for which limits."""
 
 import pytest
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.http.gate import caller_of
 from api.http.proxies import Proxies
@@ -20,10 +21,19 @@ HOUSE = ("127.0.0.1", "10.0.0.0/8")
         ("127.0.0.1", ["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
         ("127.0.0.1", ["192.0.2.1, unknown"], "unknown"),
         ("unix", ["198.51.100.1"], "unix"),
+        ("127.0.0.1", ["198.51.100.1:4433"], "198.51.100.1"),
+        ("127.0.0.1", ["198.51.100.1, 10.1.2.3:80"], "198.51.100.1"),
+        ("127.0.0.1", ["[2001:db8::1]:4433"], "2001:db8::1"),
+        ("127.0.0.1", ["[2001:db8::1]"], "2001:db8::1"),
+        ("127.0.0.1", ["2001:db8::1"], "2001:db8::1"),
     ],
 )
 def test_the_last_who_is_no_proxy_counts(peer: str, forwarded: list[str], caller: str) -> None:
+    """As uvicorn has it for requests; what is upgraded must not be anybody else's."""
     assert Proxies(HOUSE).caller(peer, forwarded) == caller
+    if Proxies(HOUSE).caller(peer, ["there"]) == "there" and forwarded:
+        found, _ = _TrustedHosts(list(HOUSE)).get_trusted_client_address(", ".join(forwarded))
+        assert found == caller
     assert Proxies().caller(peer, forwarded) == peer
 
 
