@@ -37,6 +37,7 @@ both = pytest.mark.databases
         ("sqlite:////var/x.sqlite", "/var/x.sqlite"),
         ("postgresql://eg:secret@db:5433/eg", "postgresql://eg:***@db:5433/eg"),
         ("postgres://db/eg?sslmode=require", "postgresql://db/eg?sslmode=require"),
+        ("postgresql://db/eg?sslpassword=secret", "postgresql://db/eg?sslpassword=***"),
     ],
 )
 def test_an_address_is_shown_without_its_password(given: str, shown: str) -> None:
