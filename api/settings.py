@@ -8,6 +8,8 @@ import ipaddress
 import os
 import re
 import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -276,9 +278,20 @@ def read_master_key(path: Path) -> bytes:
 
 
 def _make_master_key(path: Path) -> None:
+    """Make the file, whole from its beginning; one that another process was faster with stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(number, "wb") as file:  # noqa: PTH123
-        file.write(secrets.token_bytes(MASTER_KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    number, scratch = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # of mode 0600
+    try:
+        with open(number, "wb") as file:  # noqa: PTH123
+            file.write(secrets.token_bytes(MASTER_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(scratch)
+    finally:
+        Path(scratch).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # what is made with it must not outlive it
+    finally:
+        os.close(folder)

@@ -17,7 +17,7 @@ from api.commands.inputs import BadInputError, fail
 
 APART = frozenset({"config", "check", "help"})
 """Options of a command that are no settings."""
-_PASSWORD = re.compile(r"(://[^:/?#@]*:)[^/]*(?=@)|([?&]password=)[^&]*")
+_PASSWORD = re.compile(r"(://[^:/?#@]*:)[^/]*(?=@)|([?&](?:ssl)?password=)[^&]*")
 
 
 def setting_names(context: typer.Context) -> dict[str, Any]:

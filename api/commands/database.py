@@ -5,6 +5,7 @@ it was when they began.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,11 +42,12 @@ evergamma: pending again: before anybody is served, follow "After a restore" in 
 app = typer.Typer(no_args_is_help=True, help="Look after a database; a server need not stop.")
 errors = Console(stderr=True)
 
+VARIABLE = "EVERGAMMA_DATABASE"
 Place = Annotated[
     str,
     typer.Argument(
         metavar="DATABASE",
-        envvar="EVERGAMMA_DATABASE",
+        envvar=VARIABLE,
         help="SQLite file or postgresql:// URL.",
         show_default=False,
     ),
@@ -77,6 +79,20 @@ def _snapshot(place: str, shard: str) -> Iterator[Snapshot]:
             yield snapshot
         finally:
             snapshot.close()
+
+
+def _told_apart(context: typer.Context, database: str, target: Path | None) -> tuple[str, Path]:
+    """Return the database and the path that goes with it.
+
+    Where the variable names the database, a single argument is the path: whoever keeps a password
+    off the command line needs to give no more.
+    """
+    if target is not None:
+        return database, target
+    source = context.get_parameter_source("database")
+    if VARIABLE not in os.environ or source is None or source.name == "ENVIRONMENT":
+        raise fail(f"two arguments are needed, or one where {VARIABLE} names the database")
+    return os.environ[VARIABLE], Path(database)
 
 
 @contextmanager
@@ -156,12 +172,17 @@ def verify(
 
 @app.command()
 def export(
+    context: typer.Context,
     database: Place,
-    folder: Annotated[Path, typer.Argument(help="Where the Parquet files go; made if missing.")],
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Where the Parquet files go; made if missing."),
+    ] = None,
     shard: Shard = MAIN,
     as_json: AsJson = False,
 ) -> None:
     """Write journal, trades, ledger, flushes and readings as Parquet; see docs/storage.md."""
+    database, folder = _told_apart(context, database, target)
     with _snapshot(database, shard) as snapshot:
         # Only this command needs it, and loading it takes longer than most of them.
         from api.export import export_tables  # noqa: PLC0415
@@ -190,11 +211,16 @@ def migrate(database: Place, shard: Shard = MAIN, as_json: AsJson = False) -> No
 
 @app.command()
 def backup(
+    context: typer.Context,
     database: Place,
-    file: Annotated[Path, typer.Argument(help="Where the copy goes; it must not exist.")],
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Where the copy goes; it must not exist."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy a whole database, all shards and keys, as it is at one moment."""
+    database, file = _told_apart(context, database, target)
     url = address(database)
     with _told(), _progress("copied", 100) as count:
         size = back_up(url, file, count)
@@ -203,11 +229,15 @@ def backup(
 
 @app.command()
 def restore(
+    context: typer.Context,
     database: Place,
-    file: Annotated[Path, typer.Argument(help="A copy that `backup` made.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A copy that `backup` made.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fill an empty database from a copy."""
+    database, file = _told_apart(context, database, target)
     url = address(database)
     with _told(), _progress("copied", 100) as count:
         restore_from(url, file, count)

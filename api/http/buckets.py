@@ -37,9 +37,10 @@ class Buckets:
         self._filled: dict[str, tuple[float, float]] = {}
 
     def take(self, caller: str, weight: int) -> Level | None:
-        """Take a request's weight; None where there is no limit."""
+        """Take a request's weight, a full bucket at most; None where there is no limit."""
         if self.per_second == 0:
             return None
+        weight = min(weight, self.capacity)  # or it could never be sent
         now = monotonic()
         held = self._held(caller, now)
         is_taken = held >= weight

@@ -17,6 +17,7 @@ from api.http import headers
 from api.http.buckets import Buckets, Level
 from api.http.metrics import Metrics
 from api.http.problems import CODES, ProblemError, new_request_id
+from api.http.proxies import place_of
 from api.service import Service
 
 _NAMES = (headers.KEY, headers.TIMESTAMP, headers.SIGNATURE, headers.IDEMPOTENCY_KEY)
@@ -46,7 +47,7 @@ def address_of(scope: Scope) -> str:
 
 def caller_of(principal: Principal | None, address: str) -> str:
     """Return whose bucket a request is taken from: its key's, or its address's."""
-    return principal.key_id if principal else f"@{address}"
+    return principal.key_id if principal else f"@{place_of(address)}"
 
 
 def rate_limited(level: Level) -> ProblemError:

@@ -12,14 +12,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, text
 
+from api.access.opening import has_exchange
 from api.storage.errors import StoreError
 from api.storage.store import open_snapshot
 from api.storage.url import DatabaseUrl
 
 PAGES = 1_000
 """Pages that are copied at a time; a writer goes on between."""
+
+_LOGS = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file while it is in use, and after a crash."""
 
 Count = Callable[[int], None]
 
@@ -34,8 +38,8 @@ def back_up(url: DatabaseUrl, file: Path, count: Count) -> int:
     """
     if file.exists():
         raise StoreError(f"{file} exists; a copy takes the place of nothing")
-    open_snapshot(url).close()  # which refuses what is no database of an exchange
-    scratch = file.with_name(file.name + ".part")
+    has_exchange(url)  # in whatever shards; which refuses what is no database of one
+    scratch = _begun(file)
     try:
         if url.path is None:
             _run("pg_dump", url, "--format=custom", "--schema=evergamma*", f"--file={scratch}")
@@ -61,12 +65,15 @@ def restore_from(url: DatabaseUrl, file: Path, count: Count) -> None:
         _require_empty(url)
         _run("pg_restore", url, "--exit-on-error", "--single-transaction", "--no-owner", str(file))
         return
-    if url.path.exists():
-        raise StoreError(f"{url} exists; a copy is restored where nothing is")
+    # A log left of another file would be taken for this one's, and written into it.
+    for each in (url.path, *(url.path.with_name(url.path.name + end) for end in _LOGS)):
+        if each.exists():
+            raise StoreError(f"{each} exists; a copy is restored where nothing is")
     open_snapshot(file).close()
-    scratch = url.path.with_name(url.path.name + ".part")
+    scratch = _begun(url.path)
     try:
         _copy(file, scratch, count)
+        _give(scratch)
         _sync(scratch)
         scratch.rename(url.path)
         _sync(url.path.absolute().parent)
@@ -90,6 +97,21 @@ def _copy(source: Path, target: Path, count: Count) -> None:
             reading.backup(writing, pages=PAGES, progress=told)
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied: {error}") from None
+
+
+def _begun(file: Path) -> Path:
+    """Return an empty file beside one that is to be made, for its owner alone: it has accounts."""
+    scratch = file.with_name(file.name + ".part")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(0o600, exist_ok=False)
+    return scratch
+
+
+def _give(path: Path) -> None:
+    """Let a file that root has made be its folder's owner's, whose server is to write to it."""
+    if os.geteuid() == 0:
+        folder = path.absolute().parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _sync(path: Path) -> None:
@@ -118,10 +140,12 @@ def _run(program: str, url: DatabaseUrl, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
         raise StoreError(f"{program} is not installed; it comes with PostgreSQL's client")
-    bare = make_url(url.with_password)
-    environment = os.environ | ({"PGPASSWORD": str(bare.password)} if bare.password else {})
-    place = bare.set(password=None).render_as_string(hide_password=False)
-    command = [found, f"--dbname={place}", *arguments]
+    given = url.server
+    environment = os.environ | ({"PGPASSWORD": str(given.password)} if given.password else {})
+    bare = URL.create(  # `set` cannot take a password out
+        "postgresql", given.username, None, given.host, given.port, given.database, given.query
+    )
+    command = [found, f"--dbname={bare.render_as_string(hide_password=False)}", *arguments]
     done = subprocess.run(  # noqa: S603
         command, env=environment, capture_output=True, text=True, check=False
     )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 MAIN = "main"
 """The shard of whoever has only one."""
 _SHARD = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_OF_CLIENT_KEY = re.compile(r"([?&]sslpassword=)[^&]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -82,6 +83,7 @@ class DatabaseUrl:
         if self.server is None:
             return str(self.path)
         bare = self.server.set(drivername="postgresql").render_as_string(hide_password=True)
+        bare = _OF_CLIENT_KEY.sub(r"\1***", bare)
         return bare if self.shard == MAIN else f"{bare} (shard {self.shard})"
 
     def __repr__(self) -> str:

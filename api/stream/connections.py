@@ -7,6 +7,7 @@ from api.access.records import KeyRecord
 from api.access.ring import KeyRing
 from api.http.gate import Principal
 from api.http.problems import ProblemError
+from api.http.proxies import place_of
 from api.stream.frames import PING, text_frame
 from api.stream.messages import HEARTBEAT_S, KEY_ENDED, SILENT, Heartbeat
 from api.stream.session import Session
@@ -35,7 +36,7 @@ class Connections:
         """
         held = len(self._of_key.get(principal.key_id, ())) if principal else 0
         for limit, actual in (
-            (OF_ADDRESS_MAX, self._of_address[address]),
+            (OF_ADDRESS_MAX, self._of_address[place_of(address)]),
             (OF_KEY_MAX, held),
         ):
             if actual >= limit:
@@ -44,7 +45,7 @@ class Connections:
 
     def enter(self, session: Session) -> None:
         """Take note of a connection."""
-        self._of_address[session.line.address] += 1
+        self._of_address[place_of(session.line.address)] += 1
         self._heartbeats.append((monotonic() + HEARTBEAT_S, session))
         if session.principal is not None:
             self._of_key.setdefault(session.principal.key_id, {})[session] = None
@@ -61,10 +62,10 @@ class Connections:
 
     def leave(self, session: Session) -> None:
         """Forget a connection."""
-        address = session.line.address
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+        place = place_of(session.line.address)
+        self._of_address[place] -= 1
+        if not self._of_address[place]:
+            del self._of_address[place]
         if session.principal is not None:
             others = self._of_key[session.principal.key_id]
             del others[session]

@@ -97,7 +97,8 @@ class Registry:
 
     def _drop(self, channel: Channel) -> None:
         name = channel.name
-        self._floor = max(self._floor, channel.seq)
+        # One more: what comes meanwhile is numbered by nobody, so who has all there was lacks it.
+        self._floor = max(self._floor, channel.seq + 1)
         del self._channels[name]
         self._news.pop(channel, None)
         if name.kind in PRIVATE:

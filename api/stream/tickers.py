@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from api.http.gate import Principal
 from api.http.problems import ProblemError
+from api.http.proxies import place_of
 from api.stream.channels import Name
 from api.stream.session import Session
 
@@ -81,7 +82,7 @@ class Tickers:
 def _callers(session: Session) -> Iterator[str]:
     """Yield whom the tickers of a connection are counted for."""
     yield _ALL
-    yield f"address {session.line.address}"
+    yield f"address {place_of(session.line.address)}"
     if session.principal is not None:
         yield _account(session.principal)
 

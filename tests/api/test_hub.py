@@ -20,8 +20,9 @@ from api.service import Service
 from api.storage.engines import access_engine
 from api.storage.url import DatabaseUrl
 from api.storage.writes import Writes
-from api.stream import connections, tickers, watch
+from api.stream import connections, registry, tickers, watch
 from api.stream.channels import KEPT_MAX, EventChannel, Name, StateChannel
+from api.stream.counts import Counts
 from api.stream.hub import Hub
 from api.stream.messages import SILENT, Login
 from api.stream.session import Session
@@ -396,3 +397,20 @@ def test_messages_are_kept_to_a_number_and_an_age() -> None:
     channel.forget(KEPT_MAX + 3.0)
     assert channel.after(last - 2) is not None
     assert channel.after(last - 3) is None
+
+
+@pytest.mark.parametrize("told", [0, 3])
+def test_who_comes_back_to_a_forgotten_channel_lacks_what_nobody_kept(
+    told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though somebody else reads it again by then, and nothing was told since."""
+    channels, name = registry.Registry(Counts()), Name("orders", "buyer")
+    before = channels.open(name)
+    before.seq = told
+    monkeypatch.setattr(registry, "KEPT_S", -1.0)
+    channels.forget()
+    assert channels.events(name) is None
+    again = channels.open(name)
+    assert isinstance(again, EventChannel)
+    assert again.after(told) is None
+    assert again.after(again.seq) == []

@@ -96,6 +96,18 @@ def test_a_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert read_master_key(tmp_path / "other.key") != key
 
 
+def test_servers_that_start_at_once_have_one_master_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who finds none, and then one that another has just made, takes that."""
+    path = tmp_path / "master.key"
+    key = read_master_key(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", lambda _: False)
+        assert read_master_key(path) == key
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o666])
 def test_a_master_key_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "master.key"

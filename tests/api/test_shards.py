@@ -1,5 +1,7 @@
 """Two servers on one PostgreSQL, each with tokens of its own; history of one from a replica."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from api.recovery import check_database
 from api.storage.errors import TokenElsewhereError
 from api.storage.store import open_snapshot, open_store
 from api.storage.url import DatabaseUrl
-from tests.api.conftest import START_MS
+from tests.api.conftest import START_MS, Call
 from tests.api.databases import postgresql_database
 from tests.benchmarks.serving import TOKEN, Process, Server
 from vaults.commands import Credit, ListToken
@@ -77,6 +79,52 @@ def test_two_writers_share_a_server_and_no_token(
             snapshot.close()
             assert "Credit" in kinds
     first.check()
+
+
+def test_shards_are_copied_where_none_is_the_main_one(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the variable too, which keeps the password off the command line."""
+    copy, folder = tmp_path / "copy", tmp_path / "out"
+    with postgresql_database() as lost, postgresql_database() as found:
+        for name in ("us", "eu"):
+            open_store(lost, shard=name).close()
+        monkeypatch.setenv("EVERGAMMA_DATABASE", lost.with_password)
+        assert call("db", "export", folder, "--shard", "us")[0] == 0
+        assert (folder / "journal.parquet").is_file()
+        assert call("db", "backup", copy)[0] == 0
+        monkeypatch.setenv("EVERGAMMA_DATABASE", found.with_password)
+        assert call("db", "restore", copy)[0] == 0
+        for name in ("us", "eu"):
+            assert call("db", "check", "--shard", name)[0] == 0
+        status, _, errors = call("db", "backup")
+        assert (status, len(errors.splitlines())) == (2, 1)
+        assert "two arguments are needed" in errors
+    monkeypatch.delenv("EVERGAMMA_DATABASE")
+    assert call("db", "backup", copy)[0] == 2
+    assert call("db", "backup")[0] == 2
+
+
+def test_no_program_is_told_a_password_where_others_see_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """PostgreSQL's own are run by others that write down how they were called."""
+    told = tmp_path / "told"
+    for program in ("pg_dump", "pg_restore"):
+        real, other = shutil.which(program), tmp_path / program
+        other.write_text(f'#!/bin/sh\necho "$@ $PGPASSWORD" >>{told}\nexec {real} "$@"\n')
+        other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with postgresql_database() as lost, postgresql_database() as found:
+        open_store(lost).close()
+        for command, url in (("backup", lost), ("restore", found)):
+            assert url.server is not None
+            place = DatabaseUrl(server=url.server.set(password="s/ecret")).with_password
+            assert call("db", command, place, tmp_path / "copy")[0] == 0
+    lines = told.read_text().splitlines()
+    assert [line.count("s/ecret") for line in lines] == [1, 1]
+    assert all(line.endswith(" s/ecret") for line in lines)
+    assert "%2F" not in told.read_text()
 
 
 def test_a_token_is_listed_by_one_shard(database: DatabaseUrl) -> None:

@@ -1,6 +1,7 @@
 """Databases by their URL: named, migrated, refused, and looked after while they are written to."""
 
 import json
+import os
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from api.storage.errors import StoreError
 from api.storage.store import open_snapshot, open_store
 from api.storage.url import DatabaseUrl, DatabaseUrlError
 from api.tables import FLUSHES, JOURNAL, METADATA, SETTINGS
-from tests.api.conftest import TOKEN, Call, prepare, tick
+from tests.api.conftest import START_MS, TOKEN, Call, prepare, tick
 from tests.api.databases import ask, change, drop_tables
 from tests.api.test_exchange import run_a_life
 
@@ -36,6 +37,7 @@ both = pytest.mark.databases
         ("sqlite:////var/x.sqlite", "/var/x.sqlite"),
         ("postgresql://eg:secret@db:5433/eg", "postgresql://eg:***@db:5433/eg"),
         ("postgres://db/eg?sslmode=require", "postgresql://db/eg?sslmode=require"),
+        ("postgresql://db/eg?sslpassword=secret", "postgresql://db/eg?sslpassword=***"),
     ],
 )
 def test_an_address_is_shown_without_its_password(given: str, shown: str) -> None:
@@ -171,6 +173,7 @@ def test_a_database_is_looked_after_while_it_is_written_to(
         assert json.loads(output)["digest"] == last.digest.hex()
         assert call("db", "export", place, folder)[0] == 0
         assert call("db", "backup", place, tmp_path / "copy")[0] == 0
+        assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
     assert_exported(exchange, folder)
     status, _, errors = call("db", "migrate", place)
     assert (status, len(errors.splitlines())) == (2, 1)
@@ -189,6 +192,46 @@ def test_a_database_is_looked_after_while_it_is_written_to(
     restored = open_store(place, must_exist=True)
     assert restored.last_record() == last
     restored.close()
+
+
+def test_a_copy_is_not_restored_beside_the_log_of_a_lost_file(
+    exchange: Exchange, database: DatabaseUrl, call: Call, tmp_path: Path
+) -> None:
+    """SQLite would write into it what the log of the other has."""
+    assert database.path is not None
+    copy, lost = tmp_path / "copy", database.path
+    exchange.commit()
+    assert call("db", "backup", lost, copy)[0] == 0
+    tick(exchange, START_MS + MINUTE_MS)
+    exchange.commit()
+    log = lost.with_name(lost.name + "-wal").read_bytes()
+    exchange.store.close()
+    for end in ("-wal", "-journal"):
+        lost.unlink(missing_ok=True)
+        left = lost.with_name(lost.name + end)
+        left.write_bytes(log)
+        status, _, errors = call("db", "restore", lost, copy)
+        assert (status, len(errors.splitlines())) == (2, 1)
+        assert f"{left} exists" in errors
+        assert not lost.exists()
+        left.unlink()
+    assert call("db", "restore", lost, copy)[0] == 0
+    assert call("db", "check", lost)[0] == 0
+
+
+def test_what_root_restores_is_the_servers(
+    exchange: Exchange, database: DatabaseUrl, call: Call, tmp_path: Path
+) -> None:
+    exchange.store.close()
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 12_345, 12_346)
+    assert call("db", "backup", database, tmp_path / "copy")[0] == 0
+    restored = folder / "exchange.sqlite"
+    assert call("db", "restore", restored, tmp_path / "copy")[0] == 0
+    found, owner = restored.stat(), folder.stat()
+    assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid)
 
 
 def units(amount: Decimal) -> int:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from api.client import Client, RateLimitedError
+from api.http.buckets import Buckets
 from tests.api.http.harness import Server, Wire, assert_problem, fresh
 
 CAPACITY, PER_SECOND = 500, 100
@@ -81,3 +82,13 @@ def test_every_answer_names_its_request(waiting_server: Server) -> None:
     names = {wire.send("GET", "/v1/time").headers["EG-Request"] for _ in range(5)}
     names |= {wire.change("GET", f"/{fresh('nothing')}").headers["EG-Request"] for _ in range(5)}
     assert len(names) == 10
+
+
+def test_a_request_heavier_than_the_bucket_takes_all_of_it() -> None:
+    """It would be told to come back for ever."""
+    small = Buckets(capacity=5, per_second=1)
+    first, second = small.take("caller", 20), small.take("caller", 20)
+    assert first is not None
+    assert second is not None
+    assert (first.wait, first.remaining) == (0, 0)
+    assert 1 <= second.wait <= 5

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from api.client import Client
+from api.listening import bind
 from tests.api.http.harness import CALL, Server, assert_problem, fresh, order, signed, until
 from tests.api.http.test_logging import logged
 
@@ -37,6 +38,10 @@ class Proxy:
         for usual, server in zip(("127.0.0.1:8080", "127.0.0.1:8081"), servers, strict=True):
             assert usual in text
             text = text.replace(usual, urlsplit(server.url).netloc)
+        self._standby = bind("127.0.0.1", 0)
+        standby = "# server 127.0.0.1:8090"
+        assert standby in text
+        text = text.replace(standby, "server {}:{}".format(*self._standby.getsockname()))
         places = "".join(
             f"{kind}_temp_path {folder}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -77,6 +82,7 @@ class Proxy:
         self.http.close()
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(30) == 0
+        self._standby.close()
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +128,14 @@ def test_a_path_is_signed_as_it_was_sent(proxy: Proxy, waiting_server: Server) -
     other = "/v1/account?account=sig%6eer"
     answer = proxy.http.get(proxy.url + target, headers=signed(key, "GET", other))
     assert_problem(answer, 401, "SIGNATURE_WRONG")
+
+
+def test_a_standby_is_passed_by(proxy: Proxy) -> None:
+    """Whatever is sent reaches the server that answers."""
+    asked = {"instrument": CALL.format(ONE), "side": "open", "notional": "1"}
+    for _ in range(10):
+        assert proxy.http.get(f"{proxy.url}/v1/time").status_code == 200
+        assert proxy.http.post(f"{proxy.url}/v1/quotes", json=asked).status_code == 200
 
 
 def test_metrics_stay_inside(proxy: Proxy) -> None:
