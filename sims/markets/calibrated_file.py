@@ -20,7 +20,7 @@ from sims.markets.calibration import (
     stages_of,
 )
 from sims.markets.history import HistoryError
-from sims.markets.hours import Hours, days_of, read_hours
+from sims.markets.recorded_hours import Hours, days_of, read_hours
 from sims.markets.regime_law import STRESSED, RegimeLaw
 from sims.markets.stock_fit import fit_stocks
 from sims.markets.surfaces import read_levels

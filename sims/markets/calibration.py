@@ -12,9 +12,9 @@ import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
 from sims.markets.block import Clock, Floats, Ints
-from sims.markets.hours import Hours, annual, days_of, hours_of, run_starts, sums_by
 from sims.markets.jump_law import JumpLaw, beyond, draw_jumps, log_density
 from sims.markets.outliers import THRESHOLD, Outliers, find_outliers
+from sims.markets.recorded_hours import Hours, annual, days_of, hours_of, run_starts, sums_by
 from sims.markets.regime_fit import Chain, fit_chain, rates_of
 from sims.markets.regime_law import HOURS_A_YEAR, REGIMES, RegimeLaw, seasons
 from sims.markets.regimes import Regimes

@@ -36,8 +36,8 @@ class HistoryError(ValueError):
     """Price history that cannot be used; the message is one line naming the file and line."""
 
 
-class _Stretch(NamedTuple):
-    """Hours of one `seg`, from the first to the end of the last."""
+class Stretch(NamedTuple):
+    """Bars of one `seg`, from the first to the end of the last."""
 
     seg: int
     first_ms: int
@@ -80,7 +80,7 @@ def read_path(
     if warmup_days < 0:
         raise HistoryError(f"{warmup_days} days of warm-up: must not be negative")
     first_ms = start_ms - warmup_days * DAY_MS
-    bars = [_read_bars(_find(folder, symbol), first_ms, start_ms, end_ms) for symbol in symbols]
+    bars = [_read_bars(find_bars(folder, symbol), first_ms, start_ms, end_ms) for symbol in symbols]
     hours_ms = np.unique(np.concatenate([one.hours_ms for one in bars]))
     minutes = np.arange(_MINUTES, dtype=np.int64)
     times_ms = (hours_ms[:, None] + MINUTE_MS * minutes).ravel()
@@ -107,27 +107,50 @@ def read_path(
     )
 
 
-def _find(folder: Path, symbol: str) -> Path:
-    """Return the one file that holds the hours of `symbol`."""
+def find_bars(folder: Path, symbol: str, rows: str = "1h") -> Path:
+    """Return the one file that holds the bars of `symbol`, in a folder or its folder `crypto`.
+
+    Args:
+        folder: Of the history.
+        symbol: Of the underlying.
+        rows: What follows the symbol in the file's name; `2025-10_15m` is looked for in the folder
+            `crypto/stress` instead of `crypto`.
+
+    Raises:
+        HistoryError: For no such file, or two of them.
+    """
     if not _SYMBOL.fullmatch(symbol):
         raise HistoryError(f"{symbol!r} is not a symbol")
-    stem = f"{symbol}_1h"
-    found = find_table(folder, "crypto", stem, HistoryError)
+    stem, inner = f"{symbol}_{rows}", "crypto/stress" if "_" in rows else "crypto"
+    found = find_table(folder, inner, stem, HistoryError)
     if found is None:
         names = f"{stem}.csv or {stem}.csv.gz"
-        raise HistoryError(f"{folder}: has no {names}, nor has its folder crypto")
+        raise HistoryError(f"{folder}: has no {names}, nor has its folder {inner}")
     return found
 
 
-def _read_hour(text: str) -> int:
-    hour_ms = read_time("ts", text)
-    if hour_ms % HOUR_MS:
-        raise LineError(f"ts {text} is not on the hour")
-    return hour_ms
+def read_begin(text: str, bar_ms: int = HOUR_MS) -> int:
+    """Return when a bar begins.
+
+    Raises:
+        LineError: For a text that is not the time of a bar of that length.
+    """
+    begin_ms = read_time("ts", text)
+    if begin_ms % bar_ms:
+        grid = "hour" if bar_ms == HOUR_MS else f"grid of {bar_ms // MINUTE_MS} minutes"
+        raise LineError(f"ts {text} is not on the {grid}")
+    return begin_ms
 
 
-def _read_corners(cells: tuple[str, ...]) -> tuple[int, int, int, int]:
-    """Return the four prices of an hour in 1e-8 USD, in the order they are walked."""
+def read_prices(cells: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return open, high, low and close of a bar in 1e-8 USD.
+
+    Args:
+        cells: In the order of `COLUMNS`, up to the volume.
+
+    Raises:
+        LineError: For a cell that is not what it should be.
+    """
     prices = []
     for name, text in zip(COLUMNS[1:5], cells[1:5], strict=True):
         price = read_number(name, text)
@@ -143,39 +166,55 @@ def _read_corners(cells: tuple[str, ...]) -> tuple[int, int, int, int]:
         raise LineError(f"low {cells[3]} is above open or close")
     if high < max(opened, closed):
         raise LineError(f"high {cells[2]} is below open or close")
+    return opened, high, low, closed
+
+
+def _in_order(prices: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return the four prices of an hour in the order they are walked."""
+    opened, high, low, closed = prices
     return (opened, high, low, closed) if closed < opened else (opened, low, high, closed)
 
 
-def _extend(stretches: list[_Stretch], hour_ms: int, seg_text: str) -> None:
-    """Add the hour to the last stretch, or begin a new one where `seg` changes."""
+def extend(
+    stretches: list[Stretch],
+    begin_ms: int,
+    seg_text: str,
+    bar_ms: int = HOUR_MS,
+    gap_max_ms: int = GAP_MAX_MS,
+) -> None:
+    """Add a bar to the last stretch, or begin a new one where `seg` changes.
+
+    Raises:
+        LineError: For a bar that is not after the last one, or too long after it.
+    """
     if not _INTEGER.fullmatch(seg_text):
         raise LineError(f"seg {seg_text!r} is not an integer")
-    seg, first_ms = int(seg_text), hour_ms
+    seg, first_ms = int(seg_text), begin_ms
     if stretches:
         last = stretches[-1]
-        if hour_ms < last.end_ms:
-            raise LineError(f"ts {iso_minute(hour_ms)} is not after the line before")
+        if begin_ms < last.end_ms:
+            raise LineError(f"ts {iso_minute(begin_ms)} is not after the line before")
         if seg == last.seg:
-            if hour_ms - last.end_ms > GAP_MAX_MS:
-                gap = f"nothing from {iso_minute(last.end_ms)} to {iso_minute(hour_ms)}"
+            if begin_ms - last.end_ms > gap_max_ms:
+                gap = f"nothing from {iso_minute(last.end_ms)} to {iso_minute(begin_ms)}"
                 raise LineError(f"{gap}, yet seg is still {seg}")
             first_ms = last.first_ms
             stretches.pop()
-    stretches.append(_Stretch(seg, first_ms, hour_ms + HOUR_MS))
+    stretches.append(Stretch(seg, first_ms, begin_ms + bar_ms))
 
 
 def _read_bars(path: Path, first_ms: int, start_ms: int, end_ms: int) -> _Bars:
     """Check every time of the file and read the prices of the hours in the range."""
-    stretches: list[_Stretch] = []
+    stretches: list[Stretch] = []
     hours: list[tuple[int, int]] = []
     corners: list[tuple[int, int, int, int]] = []
     for line, cells in read_rows(path, COLUMNS, HistoryError):
         try:
-            hour_ms = _read_hour(cells[0])
-            _extend(stretches, hour_ms, cells[6])
+            hour_ms = read_begin(cells[0])
+            extend(stretches, hour_ms, cells[6])
             if first_ms < hour_ms + HOUR_MS and hour_ms < end_ms:
                 hours.append((hour_ms, len(stretches)))
-                corners.append(_read_corners(cells))
+                corners.append(_in_order(read_prices(cells)))
         except LineError as error:
             raise HistoryError(f"{path}, line {line}: {error}") from error
     _check_cover(path, stretches, start_ms, end_ms)
@@ -183,7 +222,7 @@ def _read_bars(path: Path, first_ms: int, start_ms: int, end_ms: int) -> _Bars:
     return _Bars(table[:, 0], np.array(corners, dtype=np.int64).reshape(-1, 4), table[:, 1])
 
 
-def _check_cover(path: Path, stretches: list[_Stretch], start_ms: int, end_ms: int) -> None:
+def _check_cover(path: Path, stretches: list[Stretch], start_ms: int, end_ms: int) -> None:
     """Refuse a range that begins or ends where the file has nothing."""
     if not stretches:
         raise HistoryError(f"{path}, line 2: no prices below the header")

@@ -1,131 +1,133 @@
-"""Hourly bars of both indices as a market model is judged by: log moves, lows and highs."""
+"""Recorded hours to draw from: their returns, how far they reached, and the vol levels of then."""
 
-import math
+import functools
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from amm.units import DAY_MS, HOUR_MS
-from sims.markets.block import Bools, Floats, Ints, MarketBlock
-from sims.markets.history import HistoryError
-from sims.markets.table import LineError, find_table, read_day, read_number, read_rows, read_time
+from amm.scenarios import UNDERLYINGS
+from amm.units import HOUR_MS, YEAR_MS
+from sims.markets.archive import Archive, read_archive
+from sims.markets.bars import HOURLY
+from sims.markets.block import Floats, Ints
+from sims.markets.history import GAP_MAX_MS, HistoryError
+from sims.markets.sessions import HOURS_A_WEEK, hours_of_week
 
-SYMBOLS = ("BTC", "ETH")
-_PRICES = ("open", "high", "low", "close")
-
-
-class Bars(NamedTuple):
-    """Bars of one symbol in order of time, shape (bars,) each."""
-
-    times_ms: Ints
-    opens: Floats
-    highs: Floats
-    lows: Floats
-    closes: Floats
-    segment: Ints
-
-    def take(self, rows: Bools | Ints) -> "Bars":
-        """Return some bars, by mask or number."""
-        return Bars._make(each[rows] for each in self)
+FEEDS = ("realised", "recorded", "estimator")
+MEMORY_HOURS = 240.0
+"""Mean age of the squared returns in the realised vol."""
+_KEPT = 8
 
 
 class Hours(NamedTuple):
-    """Hours of both indices; logarithms are over the price the hour began with.
+    """Hours to draw from, in order of time; log returns, shape (hours, columns).
 
     Attributes:
-        times_ms: Beginning of each hour, shape (hours,).
-        moves: Of the close, shape (hours, 2).
-        lows: Of the low, same shape; at most 0.
-        highs: Of the high, same shape; at least 0.
+        moves: Of BTC, ETH and the stocks, from one hour's end to the next.
+        below: How far the low is beneath the lower end, of BTC and ETH; >= 0.
+        above: How far the high is over the higher end.
+        levels: Vol levels at the hour's end, as fed.
+        left: How many hours follow without a break, shape (hours,).
+        by_hour: The hours of each hour of the week at which they begin, one after another.
+        first: Where each hour of the week begins in `by_hour`, shape (HOURS_A_WEEK + 1,).
+        last_stocks: Price of each stock at the end of the last hour.
     """
 
-    times_ms: Ints
     moves: Floats
-    lows: Floats
-    highs: Floats
-
-    def between(self, first_ms: int, end_ms: int) -> "Hours":
-        """Return the hours from a time to before another."""
-        return self.take((self.times_ms >= first_ms) & (self.times_ms < end_ms))
-
-    def take(self, rows: Bools | Ints) -> "Hours":
-        """Return some hours, by mask or number."""
-        return Hours._make(each[rows] for each in self)
+    below: Floats
+    above: Floats
+    levels: Floats
+    left: Ints
+    by_hour: Ints
+    first: Ints
+    last_stocks: Floats
 
 
-def read_bars(folder: Path, inner: str, stem: str, time: str = "ts") -> Bars:
-    """Return the bars of a file.
+@functools.lru_cache(maxsize=_KEPT)
+def read_hours(
+    folder: Path, stocks: tuple[str, ...], feeds: str, keeps_drift: bool, start_ms: int, end_ms: int
+) -> Hours:
+    """Return the hours of a folder; they are read once.
+
+    An hour counts if it and the one before were observed within one stretch of history.
 
     Args:
-        folder: Of the data.
-        inner: Its folder that may hold the file.
-        stem: The file's name before .csv or .csv.gz.
-        time: Its column of times: `ts`, or `date` where bars are days.
+        folder: Of the history.
+        stocks: Symbols; an hour counts only if there is a price of each at both of its ends.
+        feeds: Which vol levels: one of `FEEDS`.
+        keeps_drift: Whether returns stay as they were, or have a mean of 0 as simple returns.
+        start_ms: Hours that begin earlier are left out.
+        end_ms: So are hours that end later.
 
     Raises:
-        HistoryError: For a file that is missing, damaged or not as described.
+        HistoryError: For files that are missing or damaged, and where hours of the week are
+            missing altogether.
+        SurfaceError: For damaged files of vol levels.
     """
-    path = find_table(folder, inner, stem, HistoryError)
-    if path is None:
-        raise HistoryError(f"{folder}: has no {stem}.csv or {stem}.csv.gz, nor has {inner}")
-    read = read_time if time == "ts" else read_day
-    times, rows = [], []
-    for line, cells in read_rows(path, (time, *_PRICES, "seg"), HistoryError):
-        try:
-            times.append(read(time, cells[0]))
-            rows.append([read_number(*pair) for pair in zip(_PRICES, cells[1:5], strict=True)])
-            rows[-1].append(read_number("seg", cells[5]))
-        except LineError as error:
-            raise HistoryError(f"{path}, line {line}: {error}") from error
-    table = np.array(rows).reshape(-1, 5)
-    if not (table[:, :4] > 0.0).all() or (np.diff(times) <= 0).any():
-        raise HistoryError(f"{path}: prices must be positive, times rise")
-    return Bars._make([np.array(times, dtype=np.int64), *table.T[:4], table[:, 4].astype(np.int64)])
+    archive = read_archive(folder, HOURLY, HOUR_MS, stocks)
+    prices = np.log(np.concatenate([archive.closes, archive.stocks[1:]], axis=1))
+    used = _used(archive, prices, start_ms, end_ms)
+    weekly = hours_of_week(archive.times_ms[used])
+    counts = np.bincount(weekly, minlength=HOURS_A_WEEK)
+    if np.any(counts == 0):
+        raise HistoryError(f"{folder}: too few hours between start_ms and end_ms to draw weeks of")
+    moves = prices[used] - prices[used - 1]
+    ends = archive.closes[used - 1], archive.closes[used]
+    levels = _levels(archive, feeds, used, moves)
+    if not keeps_drift:
+        moves -= np.log(np.exp(moves).mean(axis=0))
+    return Hours(
+        moves,
+        np.maximum(np.log(np.minimum(*ends) / archive.lows[used]), 0.0),
+        np.maximum(np.log(archive.highs[used] / np.maximum(*ends)), 0.0),
+        levels,
+        _left(used),
+        np.argsort(weekly, kind="stable"),
+        np.append(0, np.cumsum(counts)),
+        np.exp(prices[used[-1], UNDERLYINGS:]),
+    )
 
 
-def read_hours(folder: Path) -> Hours:
-    """Return the hours that both indices have.
-
-    Raises:
-        HistoryError: As `read_bars`.
-    """
-    both = [read_bars(folder, "crypto", f"{symbol}_1h") for symbol in SYMBOLS]
-    common = np.intersect1d(both[0].times_ms, both[1].times_ms)
-    kept = [bars.take(np.isin(bars.times_ms, common)) for bars in both]
-    logs = [
-        np.stack([np.log(each / bars.opens) for bars in kept for each in [getattr(bars, name)]], 1)
-        for name in ("closes", "lows", "highs")
-    ]
-    return Hours(common, *logs)
+def _used(archive: Archive, prices: Floats, start_ms: int, end_ms: int) -> Ints:
+    """Return the rows of the hours that count, given log prices at the end of every hour."""
+    is_observed = np.isfinite(prices).all(axis=1) & (archive.stretch >= 0)
+    before = np.append(False, is_observed[:-1] & (np.diff(archive.stretch) == 0))
+    times_ms = archive.times_ms
+    is_wanted = (times_ms[:-1] >= start_ms) & (times_ms[1:] <= end_ms)
+    return np.flatnonzero(is_observed & before & is_wanted)
 
 
-def hours_of(block: MarketBlock, path: int) -> Hours:
-    """Return the steps of a drawn path, which are hours."""
-    began = np.log(block.prices[path, :-1])
-    ends = (block.prices, block.lows, block.highs)
-    return Hours(block.times_ms[:-1], *(np.log(each[path, 1:]) - began for each in ends))
+def _left(used: Ints) -> Ints:
+    """Return how many rows follow each without a gap."""
+    ends = np.append(np.flatnonzero(np.diff(used) != 1), used.size - 1)
+    return np.asarray(ends[np.searchsorted(ends, np.arange(used.size))] - np.arange(used.size))
 
 
-def days_of(hours: Hours) -> tuple[Ints, Ints]:
-    """Return the number of each hour's day, counted from 0 over days there are, and their times."""
-    days, place = np.unique(hours.times_ms // DAY_MS, return_inverse=True)
-    return place.astype(np.int64), days * DAY_MS
+def _levels(archive: Archive, feeds: str, used: Ints, moves: Floats) -> Floats:
+    """Return the vol levels at the end of each hour."""
+    if feeds == "recorded":
+        return archive.levels[used + 1]
+    if feeds == "estimator":
+        return np.zeros((used.size, UNDERLYINGS))
+    squares = moves[:, :UNDERLYINGS] ** 2
+    # An outage is forgotten; a break of the history lets the means begin anew.
+    breaks = np.flatnonzero(np.diff(used) > GAP_MAX_MS // HOUR_MS + 1) + 1
+    return np.sqrt(_faded(squares, breaks) * (YEAR_MS / HOUR_MS))
 
 
-def sums_by(place: Ints, values: Floats) -> Floats:
-    """Return sums of rows that have the same place, shape (places, ...)."""
-    found = np.zeros((int(place[-1]) + 1, *values.shape[1:]))
-    np.add.at(found, place, values)
+def _faded(squares: Floats, breaks: Ints) -> Floats:
+    """Return exponentially weighted means; they begin at the mean of all, and so after a break."""
+    weight = 1.0 / MEMORY_HOURS
+    found = np.empty_like(squares)
+    means = squares.mean(axis=0).tolist()
+    for begin, end in pairwise([0, *breaks.tolist(), len(squares)]):
+        for column, mean in enumerate(means):
+            faded = accumulate(
+                squares[begin:end, column].tolist(),
+                lambda kept, square: kept + weight * (square - kept),
+                initial=mean,
+            )
+            found[begin:end, column] = list(faded)[1:]
     return found
-
-
-def run_starts(times_ms: Ints, step_ms: int = HOUR_MS) -> Ints:
-    """Return the rows before which something is missing, row 0 among them."""
-    gaps = np.flatnonzero(np.diff(times_ms) != step_ms) + 1
-    return np.concatenate([[0], gaps])
-
-
-def annual(variance_of_hour: float) -> float:
-    """Return the vol per square root of a year."""
-    return math.sqrt(variance_of_hour * 24.0 * 365.0)

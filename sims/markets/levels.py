@@ -23,7 +23,7 @@ from amm.oracle import (
 )
 from amm.units import HOUR_MS, MINUTE_MS, ONE
 from sims.markets.path import PricePath
-from sims.markets.vols import AGE_MAX_MS, VolHistory
+from sims.markets.vols import VolHistory, levels_at
 
 E9 = 1e9
 HOURLY_RULES = OracleRules(gap_max_ms=2 * HOUR_MS)
@@ -68,14 +68,7 @@ def hourly_levels(
 
 def _fed_e9(vols: VolHistory, symbol: int, times_ms: Ints) -> Ints:
     """Return the recorded level at each time, 0 where there is none or it is too old."""
-    known = vols.levels[symbol]
-    if not known:
-        return np.zeros(times_ms.size, dtype=np.int64)
-    since_ms = np.array([row.time_ms for row in known])
-    levels_e9 = np.array([round(row.level * E9) for row in known], dtype=np.int64)
-    place = np.searchsorted(since_ms, times_ms, side="right") - 1
-    is_young = (place >= 0) & (times_ms - since_ms[place] <= AGE_MAX_MS)
-    return np.where(is_young, levels_e9[place], 0)
+    return np.rint(levels_at(vols, symbol, times_ms) * E9).astype(np.int64)
 
 
 @kernel

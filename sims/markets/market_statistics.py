@@ -7,8 +7,8 @@ import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
 from sims.markets.block import Bools, Floats, Ints
-from sims.markets.hours import Hours, annual, days_of, run_starts, sums_by
 from sims.markets.outliers import find_outliers
+from sims.markets.recorded_hours import Hours, annual, days_of, run_starts, sums_by
 
 WINDOW_DAYS = 30
 WINDOW_EVERY = 5

@@ -13,7 +13,6 @@ import numpy as np
 
 from amm.units import HOUR_MS
 from sims.markets.block import Clock, Floats, MarketModel
-from sims.markets.hours import Hours, hours_of
 from sims.markets.market_statistics import (
     block_errors,
     drawdowns,
@@ -21,6 +20,7 @@ from sims.markets.market_statistics import (
     statistics_of,
     whole_days,
 )
+from sims.markets.recorded_hours import Hours, hours_of
 
 PATHS = 240
 BATCH = 20

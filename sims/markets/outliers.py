@@ -6,7 +6,7 @@ import numpy as np
 
 from amm.kernel import kernel
 from sims.markets.block import Bools, Floats, Ints
-from sims.markets.hours import Hours
+from sims.markets.recorded_hours import Hours
 
 HALF_LIFE_HOURS = 6.0
 THRESHOLD = 4.0

@@ -6,8 +6,8 @@ import numpy as np
 
 from amm.units import DAY_MS, MINUTE_MS
 from sims.markets.block import Clock, Floats, MarketBlock
-from sims.markets.hours import Hours, read_bars
 from sims.markets.model_checks import BATCH, ERROR_DRAWS, Row, row_of
+from sims.markets.recorded_hours import Hours, read_bars
 from sims.markets.regimes import Regimes
 from sims.markets.stock_fit import StockDays, of_kind, stock_days
 from sims.markets.stock_sessions import session_steps

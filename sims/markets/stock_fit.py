@@ -9,7 +9,7 @@ import numpy as np
 
 from amm.units import HOUR_MS
 from sims.markets.block import Bools, Floats, Ints
-from sims.markets.hours import Bars, Hours, read_bars
+from sims.markets.recorded_hours import Bars, Hours, read_bars
 from sims.markets.sessions import sessions_between
 from sims.markets.stock_model import DECAY, Gap
 from sims.markets.stock_sessions import WEEKEND_MS

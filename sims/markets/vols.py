@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from amm.ssvi import Ssvi
 from amm.units import DAY_MS
 from sims.markets.surfaces import LevelRow, SurfaceRow, read_levels, read_surfaces
@@ -61,6 +64,19 @@ def level_at(vols: VolHistory, symbol: int, now_ms: int) -> float:
     if place == 0 or now_ms - rows[place - 1].time_ms > AGE_MAX_MS:
         return 0.0
     return rows[place - 1].level
+
+
+def levels_at(
+    vols: VolHistory, symbol: int, times_ms: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return `level_at` each of the times, same shape."""
+    rows = vols.levels[symbol]
+    if not rows:
+        return np.zeros(times_ms.shape)
+    since_ms = np.array([row.time_ms for row in rows])
+    place = np.searchsorted(since_ms, times_ms, side="right") - 1
+    is_young = (place >= 0) & (times_ms - since_ms[place] <= AGE_MAX_MS)
+    return np.where(is_young, np.array([row.level for row in rows])[place], 0.0)
 
 
 def surface_at(vols: VolHistory, symbol: int, now_ms: int) -> tuple[Ssvi | None, int]:
