@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from amm.units import DAY_MS
+from amm.units import DAY_MS, HOUR_MS
+from sims.markets.block import Clock
 from sims.markets.calibration import (
     FalseAlarms,
     Levels,
@@ -20,8 +21,9 @@ from sims.markets.calibration import (
     stages_of,
 )
 from sims.markets.history import HistoryError
-from sims.markets.recorded_hours import Hours, days_of, read_hours
-from sims.markets.regime_law import STRESSED, RegimeLaw
+from sims.markets.recorded_hours import Hours, days_of, hours_of, read_hours
+from sims.markets.regime_law import STRESSED, RegimeLaw, law_of
+from sims.markets.regimes import Regimes
 from sims.markets.stock_fit import fit_stocks
 from sims.markets.surfaces import read_levels
 from sims.markets.vols import LEVEL_PER_INDEX
@@ -31,6 +33,22 @@ SPLIT = "2024-07-01"
 BLOCK_DAYS = 28
 """Whole weeks, so that hours of the week stay what they are."""
 DRAWS = 40
+_CORRECTED = (
+    "btc_vols",
+    "eth_vols",
+    "correlations",
+    "rates",
+    "activity_spread",
+    "jump_rates",
+    "jump_scale",
+    "jump_own",
+    "wick_scale",
+)
+_CORRELATION_MAX = 0.98
+_FACTOR_MAX = 2.0
+"""No correction is larger: a transition that a drawn history happens to lack says nothing."""
+_DRAWN, _DRAWN_DAYS, _DRAWN_FROM_MS = 4, 1_826, 1_546_300_800_000
+"""Drawn histories a correction is taken from: about as long as the recorded one."""
 _HEAD = """\
 # Parameters of the default market (docs/market-model.md) and their standard errors.
 # Written by `evergamma simulate calibrate`: not edited by hand.
@@ -109,7 +127,33 @@ def fit_market(hours: Hours, levels: Levels) -> tuple[RegimeLaw, FalseAlarms]:
     false = FalseAlarms(np.zeros(3), 0.0)
     for _ in range(2):  # the second round changes what it tells wrongly by less than its error
         false = false_alarms(fit_law(hours, levels, false))
-    return fit_law(hours, levels, false), false
+    return corrected(fit_law(hours, levels, false), false), false
+
+
+def corrected(law: RegimeLaw, false: FalseAlarms, seed: int = 1) -> RegimeLaw:
+    """Return a law without the bias of its estimators.
+
+    They find on drawn histories of the law itself something else than the law: jumps that are no
+    outliers are taken for diffusion, days for other regimes. What they find is off by a factor,
+    and the law is divided by it.
+    """
+    clock = Clock(_DRAWN_FROM_MS, HOUR_MS, 24 * _DRAWN_DAYS)
+    found = []
+    for number in range(_DRAWN):
+        block = Regimes(law).draw(clock, 1, np.random.default_rng([seed, number]))
+        ends = np.arange(24, clock.steps + 1, 24)
+        levels = Levels(block.times_ms[ends], block.levels[0, ends, 0])
+        found.append(fit_law(hours_of(block, 0), levels, false))
+    changes = {}
+    for name in _CORRECTED:
+        told = np.array(getattr(law, name))
+        drawn = np.mean([getattr(each, name) for each in found], axis=0)
+        factor = np.clip(told / np.maximum(drawn, 1e-12), 1.0 / _FACTOR_MAX, _FACTOR_MAX)
+        better = told * factor
+        if name == "correlations":
+            better = np.minimum(better, _CORRELATION_MAX)
+        changes[name] = better.tolist()
+    return law_of(asdict(law) | changes)
 
 
 def bootstrap_errors(

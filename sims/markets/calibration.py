@@ -193,12 +193,12 @@ def without_jumps(found: dict[str, Any]) -> dict[str, Any]:
 def wicks_of(stages: Stages, false: FalseAlarms) -> dict[str, Any]:
     """Return what extremes have beyond those of a bridge between the ends.
 
-    For a bridge E[low (low - move)] is half the variance, and the same upwards.
+    For a bridge E[low (low - move)] is half the variance, and the same upwards. Jumps and
+    excursions are in that as well: the correction takes them out.
     """
     seen, hours = stages.outliers, stages.hours
     known = seen.local > 0.0
-    quiet = known & ~seen.jumped & ~seen.wicked
-    moves, lows, highs = (each[quiet, 0] for each in hours[1:])
+    moves, lows, highs = (each[:, 0] for each in (hours.moves, hours.lows, hours.highs))
     inner = (lows * (lows - moves) + highs * (highs - moves)).mean()
     size = float((seen.depth / np.maximum(seen.local, 1e-9))[seen.wicked].mean()) - THRESHOLD
     share = max(float(seen.wicked[known].mean()) - false.wicks, 0.0)

@@ -65,7 +65,7 @@ def weekend_moves(hours: Hours) -> Floats:
     counts = sums_by(place, np.ones(place.size))
     moves = sums_by(place, hours.moves[inside])
     whole = np.flatnonzero(counts == counts.max())
-    return np.take(moves, whole, axis=0)
+    return np.asarray(np.take(moves, whole, axis=0))
 
 
 def stressed_days(days: Days) -> tuple[Bools, Bools]:
@@ -84,7 +84,7 @@ def _kurtosis(values: Floats) -> float:
 
 
 def _correlation(pairs: Floats) -> float:
-    return float(np.corrcoef(pairs.T)[0, 1])
+    return float(np.corrcoef(pairs[:, 0], pairs[:, 1])[0, 1])
 
 
 def _lagged(values: Floats, lag: int) -> float:

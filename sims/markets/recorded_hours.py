@@ -7,27 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
+from sims.markets.bars import read_bars
 from sims.markets.block import Bools, Floats, Ints, MarketBlock
-from sims.markets.history import HistoryError
-from sims.markets.table import LineError, find_table, read_day, read_number, read_rows, read_time
 
 SYMBOLS = ("BTC", "ETH")
-_PRICES = ("open", "high", "low", "close")
-
-
-class Bars(NamedTuple):
-    """Bars of one symbol in order of time, shape (bars,) each."""
-
-    times_ms: Ints
-    opens: Floats
-    highs: Floats
-    lows: Floats
-    closes: Floats
-    segment: Ints
-
-    def take(self, rows: Bools | Ints) -> "Bars":
-        """Return some bars, by mask or number."""
-        return Bars._make(each[rows] for each in self)
 
 
 class Hours(NamedTuple):
@@ -54,49 +37,19 @@ class Hours(NamedTuple):
         return Hours._make(each[rows] for each in self)
 
 
-def read_bars(folder: Path, inner: str, stem: str, time: str = "ts") -> Bars:
-    """Return the bars of a file.
-
-    Args:
-        folder: Of the data.
-        inner: Its folder that may hold the file.
-        stem: The file's name before .csv or .csv.gz.
-        time: Its column of times: `ts`, or `date` where bars are days.
-
-    Raises:
-        HistoryError: For a file that is missing, damaged or not as described.
-    """
-    path = find_table(folder, inner, stem, HistoryError)
-    if path is None:
-        raise HistoryError(f"{folder}: has no {stem}.csv or {stem}.csv.gz, nor has {inner}")
-    read = read_time if time == "ts" else read_day
-    times, rows = [], []
-    for line, cells in read_rows(path, (time, *_PRICES, "seg"), HistoryError):
-        try:
-            times.append(read(time, cells[0]))
-            rows.append([read_number(*pair) for pair in zip(_PRICES, cells[1:5], strict=True)])
-            rows[-1].append(read_number("seg", cells[5]))
-        except LineError as error:
-            raise HistoryError(f"{path}, line {line}: {error}") from error
-    table = np.array(rows).reshape(-1, 5)
-    if not (table[:, :4] > 0.0).all() or (np.diff(times) <= 0).any():
-        raise HistoryError(f"{path}: prices must be positive, times rise")
-    return Bars._make([np.array(times, dtype=np.int64), *table.T[:4], table[:, 4].astype(np.int64)])
-
-
 def read_hours(folder: Path) -> Hours:
     """Return the hours that both indices have.
 
     Raises:
-        HistoryError: As `read_bars`.
+        sims.markets.history.HistoryError: For files missing, damaged or not as described.
     """
-    both = [read_bars(folder, "crypto", f"{symbol}_1h") for symbol in SYMBOLS]
-    common = np.intersect1d(both[0].times_ms, both[1].times_ms)
-    kept = [bars.take(np.isin(bars.times_ms, common)) for bars in both]
-    logs = [
-        np.stack([np.log(each / bars.opens) for bars in kept for each in [getattr(bars, name)]], 1)
-        for name in ("closes", "lows", "highs")
-    ]
+    both = [read_bars(folder, symbol) for symbol in SYMBOLS]
+    common = np.intersect1d(both[0].begins_ms, both[1].begins_ms)
+    logs = np.empty((3, common.size, len(SYMBOLS)))
+    for column, bars in enumerate(both):
+        rows = np.searchsorted(bars.begins_ms, common)
+        for place, each in enumerate((bars.closes, bars.lows, bars.highs)):
+            logs[place, :, column] = np.log(each[rows] / bars.opens[rows])
     return Hours(common, *logs)
 
 

@@ -113,7 +113,7 @@ def seasons(law: RegimeLaw, times_ms: Ints) -> Floats:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+    return tuple(_frozen(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def law_of(table: dict[str, Any]) -> RegimeLaw:

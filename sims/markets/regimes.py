@@ -31,6 +31,9 @@ _CHANCE_MAX = 0.5
 class Tilt:
     """How paths are drawn where rare ones are wanted more often; all 1 changes nothing.
 
+    Jumps come every few hours, so that over a month even a small factor of their chance leaves a
+    few paths with all the weight; their size and the stressed regime bear larger ones.
+
     Attributes:
         stress: Factor of the chance to enter the stressed regime.
         jumps: Factor of the chance of a jump.
@@ -69,7 +72,7 @@ class Regimes:
         times_ms = clock.times_ms
         active = seasons(self.law, times_ms[:-1])
         log_weights = np.zeros(paths)
-        regimes = self._draw_regimes(clock, paths, random, log_weights)
+        regimes = self.draw_regimes(clock, paths, random, log_weights)
         jumps = self._draw_jumps(clock, regimes[:, :-1], active, random, log_weights)
         rows = ((paths, clock.steps + 1, 2), (paths, clock.steps, 2))
         found = Found(*(np.empty(rows[each]) for each in (0, 0, 1, 1)))
@@ -85,9 +88,10 @@ class Regimes:
         weights = np.exp(log_weights)
         return MarketBlock(times_ms, prices, lows, highs, levels, stocks, is_open, weights)
 
-    def _draw_regimes(
+    def draw_regimes(
         self, clock: Clock, paths: int, random: np.random.Generator, log_weights: Floats
     ) -> Ints:
+        """Return the regime at each row, shape (paths, steps + 1), and add to the log weights."""
         ranks = random.random((paths, clock.steps + 1))
         shares = np.cumsum(stationary(self.law))[:-1]
         first = np.searchsorted(shares, ranks[:, 0], side="right")

@@ -7,8 +7,9 @@ import numpy as np
 from amm.units import DAY_MS, MINUTE_MS
 from sims.markets.block import Clock, Floats, MarketBlock
 from sims.markets.model_checks import BATCH, ERROR_DRAWS, Row, row_of
-from sims.markets.recorded_hours import Hours, read_bars
+from sims.markets.recorded_hours import Hours
 from sims.markets.regimes import Regimes
+from sims.markets.stock_bars import read_stock_bars
 from sims.markets.stock_fit import StockDays, of_kind, stock_days
 from sims.markets.stock_sessions import session_steps
 
@@ -66,7 +67,7 @@ def _errors(days: StockDays) -> dict[str, float]:
 
 def read_stock(folder: Path, name: str, hours: Hours, first_ms: int) -> StockDays:
     """Return the recorded days of a stock from a time on; sigma is known from the days before."""
-    bars = read_bars(folder, "stocks/1d", name, "date")
+    bars = read_stock_bars(folder, name)
     late = bars.times_ms >= first_ms - _WARM_DAYS * DAY_MS
     days = stock_days(bars.take(late), hours)
     return days.take(days.days_ms >= first_ms)

@@ -9,8 +9,9 @@ import numpy as np
 
 from amm.units import HOUR_MS
 from sims.markets.block import Bools, Floats, Ints
-from sims.markets.recorded_hours import Bars, Hours, read_bars
+from sims.markets.recorded_hours import Hours
 from sims.markets.sessions import sessions_between
+from sims.markets.stock_bars import StockBars, read_stock_bars
 from sims.markets.stock_model import DECAY, Gap
 from sims.markets.stock_sessions import WEEKEND_MS
 
@@ -81,7 +82,7 @@ def _sums(hours: Hours, begins: Ints, ends: Ints) -> Floats:
     return np.where(last - first >= _PRESENT_MIN * wanted, total[last] - total[first], math.nan)
 
 
-def stock_days(bars: Bars, hours: Hours) -> StockDays:
+def stock_days(bars: StockBars, hours: Hours) -> StockDays:
     """Return the days of a stock over which BTC is known as well.
 
     Args:
@@ -208,7 +209,7 @@ def fit_stocks(folder: Path, hours: Hours, split_ms: int, stressed: Mapping[int,
     table: dict[str, Any] = {}
     rests: dict[str, dict[int, float]] = {}
     for name in NAMES:
-        bars = read_bars(folder, "stocks/1d", name, "date")
+        bars = read_stock_bars(folder, name)
         known = bars.take(bars.times_ms < split_ms)
         if known.times_ms.size < _DAYS_MIN:
             table[name] = _listed_later(bars, table)
@@ -231,7 +232,7 @@ def _rms(values: Floats) -> float:
     return math.sqrt(float((values**2).mean()))
 
 
-def _listed_later(bars: Bars, table: Mapping[str, Any]) -> dict[str, Any]:
+def _listed_later(bars: StockBars, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stock without a past: the laws of COIN and MSTR, and its own first vol."""
     both = [table[name] for name in ("COIN", "MSTR")]
 

@@ -120,7 +120,7 @@ def draw_stocks(
     for day, (begin, end) in enumerate(itertools.pairwise(bounds)):
         now = logs[:, begin].copy()
         if day > 0:
-            sigma2 = _average(stocks, sigma2, now - last)
+            sigma2 = average_square(stocks, sigma2, now - last)
             last = now.copy()
             closed = int(steps.closed[day - 1])
             pause = btc[:, begin] - btc[:, closed]
@@ -135,7 +135,7 @@ def draw_stocks(
     return start * np.exp(logs), steps.is_open
 
 
-def _average(stocks: Stocks, sigma2: Floats, moves: Floats) -> Floats:
+def average_square(stocks: Stocks, sigma2: Floats, moves: Floats) -> Floats:
     """Return sigma squared after a day whose log return, close to close, was `moves`."""
     mean = np.array([stock.sigma**2 for stock in stocks.each])
     kept = DECAY * sigma2 + (1.0 - DECAY) * moves**2
