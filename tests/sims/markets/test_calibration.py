@@ -19,7 +19,7 @@ from sims.markets.calibrated_file import (
     to_toml,
 )
 from sims.markets.calibration import FalseAlarms, Levels, fit_law, jump_size_of, stages_of
-from sims.markets.jump_law import JumpLaw, draw_jumps
+from sims.markets.jump_law import JumpLaw, beyond, draw_jumps
 from sims.markets.market_statistics import drawdowns, weekend_moves, whole_days
 from sims.markets.recorded_hours import Hours, hours_of
 from sims.markets.regime_fit import fit_chain, rates_of
@@ -46,37 +46,45 @@ def found() -> tuple[RegimeLaw, RegimeLaw]:
     return law, fit_market(*history(law, 4))[0]
 
 
-TOLERANCES = {
-    "btc_vols": 0.12,
-    "eth_vols": 0.12,
-    "correlations": 0.06,
-    "activity_spread": 0.2,
-    "activity_hours": 0.5,
-    "hours": 0.12,
-    "weekend": 0.08,
-    "jump_scale": 0.5,
-    "jump_freedom": 0.5,
-    "jump_beta": 0.12,
-    "jump_own": 0.4,
-    "wick_scale": 0.1,
-    "wick_rate": 0.5,
-    "wick_size": 0.3,
-    "level_ratio": 0.05,
-    "level_reversion": 0.4,
-    "level_slope": 0.15,
-    "level_noise": 0.1,
-}
+ERRORS_MAX = 5.0
+"""Largest of some eighty parameters, and the correction adds noise that the errors are without."""
 
 
-@pytest.mark.parametrize("name", TOLERANCES)
-def test_parameters_are_recovered(found: tuple[RegimeLaw, RegimeLaw], name: str) -> None:
+APART = {"jump_cut", "jump_scale", "jump_freedom"}
+"""Given, and two that no five years tell apart: a wide law with thin tails looks like the other."""
+
+
+def large_jumps(law: RegimeLaw) -> Floats:
+    """Return jumps a day beyond six vols of an hour."""
+    size = JumpLaw(0.0, law.jump_scale, law.jump_freedom, 100.0 * law.jump_scale)
+    return np.asarray(np.array(law.jump_rates) * beyond(size, np.array([6.0])))
+
+
+def test_the_rate_of_large_jumps_is_recovered_within_a_factor(
+    found: tuple[RegimeLaw, RegimeLaw],
+) -> None:
+    true, fitted = (large_jumps(law) for law in found)
+    assert np.abs(np.log(fitted / true)).max() < np.log(3.0)
+
+
+@pytest.mark.parametrize("name", sorted(shipped()["errors"].keys() - APART))
+def test_parameters_are_recovered_within_their_errors(
+    found: tuple[RegimeLaw, RegimeLaw], name: str
+) -> None:
     true, fitted = (np.array(getattr(law, name)) for law in found)
-    assert np.abs(fitted / true - 1.0).max() < TOLERANCES[name]
+    errors = np.array(shipped()["errors"][name])
+    assert (np.abs(fitted - true) <= ERRORS_MAX * errors).all()
 
 
-def test_transitions_are_recovered(found: tuple[RegimeLaw, RegimeLaw]) -> None:
-    true, fitted = (np.array(law.rates).sum(axis=1) for law in found)
-    assert np.abs(np.log(fitted / true)).max() < np.log(2.0)
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("btc_vols", 0.12), ("correlations", 0.06), ("activity_spread", 0.2), ("wick_scale", 0.1)],
+)
+def test_parameters_that_matter_most_are_recovered_closely(
+    found: tuple[RegimeLaw, RegimeLaw], name: str, tolerance: float
+) -> None:
+    true, fitted = (np.array(getattr(law, name)) for law in found)
+    assert np.abs(fitted / true - 1.0).max() < tolerance
 
 
 def test_the_correction_takes_out_what_estimators_get_wrong() -> None:
@@ -115,8 +123,8 @@ def test_jump_sizes_are_found_from_what_is_beyond_a_bound() -> None:
     law = JumpLaw(0.0, 1.5, 3.0, 150.0)
     sizes = np.abs(draw_jumps(law, 40_000, np.random.default_rng(1)))
     bounds = np.where(np.arange(sizes.size) % 2, 3.0, 6.0)
-    beyond = sizes > bounds
-    scale, freedom = jump_size_of(sizes[beyond], bounds[beyond])
+    seen = sizes > bounds
+    scale, freedom = jump_size_of(sizes[seen], bounds[seen])
     assert scale == pytest.approx(1.5, rel=0.15)
     assert freedom == pytest.approx(3.0, abs=0.4)
 
