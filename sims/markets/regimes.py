@@ -31,8 +31,8 @@ _CHANCE_MAX = 0.5
 class Tilt:
     """How paths are drawn where rare ones are wanted more often; all 1 changes nothing.
 
-    Jumps come every few hours, so that over a month even a small factor of their chance leaves a
-    few paths with all the weight; their size and the stressed regime bear larger ones.
+    Made for days. Jumps come every few hours: over a month of 256 paths a `size` of 1.2 leaves
+    weights worth 110 equal ones and 1.5 worth 8; a `stress` of 2 leaves 177 and of 5 leaves 17.
 
     Attributes:
         stress: Factor of the chance to enter the stressed regime.
