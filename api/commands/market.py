@@ -36,6 +36,7 @@ from sims.markets.stock_checks import check_stocks
 from sims.markets.stock_model import calibrated_stocks
 from sims.markets.surfaces import SurfaceError
 
+app = typer.Typer(help="Markets to simulate, and how true they are.", no_args_is_help=True)
 PATHS_MIN = 200
 """With fewer no p-value can be below 0.01."""
 
@@ -53,6 +54,7 @@ def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
+@app.command()
 def calibrate(
     folder: Folder = None,
     split: Annotated[str, typer.Option(help="Only what was recorded before this day.")] = SPLIT,
@@ -68,6 +70,7 @@ def calibrate(
     typer.echo(f"wrote {output}")
 
 
+@app.command()
 def check_market(
     folder: Folder = None,
     split: Annotated[str, typer.Option(help="Only what was recorded since this day.")] = SPLIT,

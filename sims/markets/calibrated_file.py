@@ -32,6 +32,8 @@ SPLIT = "2024-07-01"
 """Data from this day on are left to the check."""
 BLOCK_DAYS = 28
 """Whole weeks, so that hours of the week stay what they are."""
+HOURS_MIN, LEVELS_MIN = 365 * 24, 180
+"""What a fit takes at least: a year of hours, half a year of days."""
 DRAWS = 40
 _CORRECTED = (
     "btc_vols",
@@ -96,12 +98,18 @@ def calibrate(
 
     Raises:
         HistoryError: For a file that is missing, damaged or not as described.
+        ValueError: The day is none, or too little was recorded before it.
     """
     end = split_ms(split)
     hours, levels = read_recorded(folder)
     hours = hours.between(0, end)
     known = levels.times_ms < end
     levels = Levels(levels.times_ms[known], levels.levels[known])
+    if hours.times_ms.size < HOURS_MIN or levels.times_ms.size < LEVELS_MIN:
+        raise ValueError(
+            f"{hours.times_ms.size:,} hours and {levels.times_ms.size:,} vol levels before {split} "
+            f"are too few: at least {HOURS_MIN:,} and {LEVELS_MIN:,}"
+        )
     tell(f"{hours.times_ms.size:,} hours before {split}")
     law, false = fit_market(hours, levels)
     tell(f"{draws} bootstrap samples of {BLOCK_DAYS}-day blocks")

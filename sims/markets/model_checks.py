@@ -22,6 +22,8 @@ from sims.markets.market_statistics import (
 )
 from sims.markets.recorded_hours import Hours, hours_of
 
+HOURS_MIN = 60 * 24
+"""Two of the windows whose drawdowns are compared."""
 PATHS = 240
 BATCH = 20
 ERROR_DRAWS = 40
@@ -171,7 +173,13 @@ def check_market(model: MarketModel, recorded: Hours, paths: int = PATHS, seed: 
         recorded: Hours that it was not made from.
         paths: Drawn histories; p-values are not below 2 / (paths + 1).
         seed: Of them.
+
+    Raises:
+        ValueError: There are too few hours to say anything of 30-day windows.
     """
+    if recorded.times_ms.size < HOURS_MIN:
+        count = recorded.times_ms.size
+        raise ValueError(f"{count:,} recorded hours are too few to check: at least {HOURS_MIN:,}")
     first, last = int(recorded.times_ms[0]), int(recorded.times_ms[-1])
     clock = Clock(first, HOUR_MS, (last - first) // HOUR_MS + 1)
     drawn = draw_histories(model, clock, paths, seed)
