@@ -73,7 +73,7 @@ def test_a_tail_mean_is_the_mean_of_the_tail() -> None:
     normal = -math.exp(-(1.6448536**2) / 2.0) / math.sqrt(2.0 * math.pi) / 0.05
     assert abs(found.value - normal) < 4.0 * found.error
     again = [
-        tail_mean(np.random.default_rng(seed).standard_normal(4_000), 0.05).mean
+        tail_mean(np.random.default_rng(seed).standard_normal(4_000), 0.05).value
         for seed in range(60)
     ]
     assert np.std(again, ddof=1) == pytest.approx(found.error, rel=0.4)
