@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from amm.arbitrage import Arbitrage, Shape, check_expiries, check_live, curvature_bound
 from amm.chain import Floats, Smile
@@ -128,6 +127,8 @@ def best_of(
     residuals: Callable[[Floats], Floats], starts: Sequence[Floats], bounds: tuple[Floats, Floats]
 ) -> Floats:
     """Return the least-squares parameters within bounds, the best over all starts."""
+    from scipy.optimize import least_squares  # noqa: PLC0415 - slow to load
+
     low, high = bounds
     margin = 1e-6 * (high - low)
     found: list[tuple[float, Floats]] = []

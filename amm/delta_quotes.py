@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from amm.calibration import (
     REVERSION_MAX,
@@ -138,6 +137,8 @@ def _within(rows: Floats, target: Floats, low: Floats, high: Floats) -> Floats:
 
 def _fit_wings(flat: Ssvi, table: Floats) -> Ssvi:
     """Return the surface with skew and curvature closest to the quotes; columns as their fields."""
+    from scipy.optimize import least_squares  # noqa: PLC0415 - slow to load
+
     years = table[:, 0]
     thetas = surface_thetas(flat, years).tolist()
     quoted = np.isfinite(table[:, 2:])

@@ -44,7 +44,6 @@ from sims.markets.path import PricePath
 from sims.markets.simulated import simulate_path
 from sims.markets.surfaces import SurfaceError
 from sims.markets.vols import VolHistory, no_vols, read_vols
-from sims.report import draw_run
 
 SIMULATED_PRICES = (100_000.0, 4_000.0)
 SIMULATED_VOLS = (0.50, 0.65)
@@ -117,6 +116,8 @@ def _run(replay: Replay) -> None:
 
 
 def _write_picture(replay: Replay, picture: Path) -> None:
+    from sims.report import draw_run  # noqa: PLC0415 - slow to load
+
     first, last = replay.path.times_ms[[replay.path.start, -1]].astype("datetime64[ms]")
     title = f"{replay.plan.source}, {str(first)[:10]} to {str(last)[:10]}"
     tokens = [token_series(replay, token) for token in replay.plan.tokens]

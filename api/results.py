@@ -14,7 +14,7 @@ from amm.units import DAY_MS, ONE
 from api.journal import read_command, read_outcome
 from api.replay import Replay, state_digest
 from api.tables import SAMPLES
-from sims.report import PriceSeries, TokenSeries
+from sims.series import PriceSeries, TokenSeries
 from vaults.commands import Close, Open
 from vaults.equity import equity
 from vaults.moves import Flow

@@ -17,7 +17,6 @@ from api.pictures import PictureError, writable_picture
 from sims.default_shape import DefaultShape, default_shapes
 from sims.markets.chains import ChainError, Snapshot, read_chains
 from sims.markets.table import iso_second
-from sims.smile_chart import draw_smiles
 
 BAD_INPUT = 2
 OUTLIERS_SHOWN = 12
@@ -188,6 +187,8 @@ def _as_values(snapshot: Snapshot, fit: ChainFit) -> dict[str, Any]:
 
 
 def _draw(picture: Path, fitted: list[Fitted]) -> None:
+    from sims.smile_chart import draw_smiles  # noqa: PLC0415 - slow to load
+
     snapshot, fit = fitted[0]
     title = (
         f"{_name(snapshot)}: error in vol points by expiry / of the live surface,"

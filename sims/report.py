@@ -1,36 +1,16 @@
 """Pictures of a run: prices, what a share of each pool was worth, and how much was locked."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-Floats = npt.NDArray[np.float64]
-Times = npt.NDArray[np.datetime64]
+from sims.series import PriceSeries, TokenSeries
 
 COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#edae49", "#6a4c93")
-
-
-class TokenSeries(NamedTuple):
-    """One token over time: share price (1 at the start) and utilisation, shape (times,)."""
-
-    token: str
-    times: Times
-    share_price: Floats
-    utilisation: Floats
-
-
-class PriceSeries(NamedTuple):
-    """Index prices of an underlying over time, shape (times,)."""
-
-    symbol: str
-    times: Times
-    prices: Floats
 
 
 def _dress(axes: Axes, label: str) -> None:

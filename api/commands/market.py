@@ -18,15 +18,6 @@ from sims.markets.calibrated_file import (
 from sims.markets.calibrated_file import (
     calibrate as run_calibration,
 )
-from sims.markets.check_report import (
-    about,
-    figure_cells,
-    fit_cells,
-    page,
-    picture,
-    to_json,
-    verdict,
-)
 from sims.markets.history import HistoryError
 from sims.markets.model_checks import PATHS, Checks
 from sims.markets.model_checks import check_market as run_check
@@ -82,6 +73,8 @@ def check_market(
     ),
 ) -> None:
     """Compare the default market with what it was not calibrated on: recorded hours and gaps."""
+    from sims.markets import check_report  # noqa: PLC0415 - slow to load
+
     place = _folder(folder)
     try:
         hours, _ = read_recorded(place)
@@ -95,14 +88,21 @@ def check_market(
         raise fail(error) from None
     found = found._replace(rows=found.rows + gaps)
     output.mkdir(parents=True, exist_ok=True)
-    (output / "market-check.html").write_text(page(found), "utf-8")
-    (output / "market-check.json").write_text(to_json(found), "utf-8")
-    (output / "market-check.png").write_bytes(picture(found))
+    (output / "market-check.html").write_text(check_report.page(found), "utf-8")
+    (output / "market-check.json").write_text(check_report.to_json(found), "utf-8")
+    (output / "market-check.png").write_bytes(check_report.picture(found))
     _show(found)
     typer.echo(f"wrote {output}/market-check.html, .json and .png")
 
 
 def _show(checks: Checks) -> None:
+    from sims.markets.check_report import (  # noqa: PLC0415 - slow to load
+        about,
+        figure_cells,
+        fit_cells,
+        verdict,
+    )
+
     console = Console(soft_wrap=True, highlight=False, width=max(Console().width, 120))
     console.print(about(checks))
     figures = Table("figure", "recorded", "model", "p")

@@ -19,7 +19,6 @@ from sims.chapters.waterfall import (
     write_page,
 )
 from sims.chapters.waterfall_histories import History, histories_table
-from sims.chapters.waterfall_pictures import draw_histories
 from sims.markets.history import HistoryError
 from sims.markets.surfaces import SurfaceError
 
@@ -56,6 +55,8 @@ def waterfall(
     Writes tables and pictures of docs/waterfall.md. Recorded months are replayed where there is
     price history (given, EVERGAMMA_DATA or ../shared/data), else their table stays as it is.
     """
+    from sims.chapters.waterfall_pictures import draw_histories  # noqa: PLC0415 - slow to load
+
     page, pictures = docs / "waterfall.md", docs / "pictures"
     if not page.is_file():
         raise fail(f"{page} is not there")

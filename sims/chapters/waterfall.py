@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sims.chapters.page import blocks_of, paragraph, table, with_blocks
-from sims.chapters.waterfall_pictures import draw_frontier, draw_weeks
 from sims.chapters.waterfall_years import (
     DESIGNS,
     IDLE,
@@ -352,6 +351,11 @@ def blocks(study: Study) -> dict[str, Callable[[], str]]:
 
 def draw_pictures(study: Study, folder: Path) -> None:
     """Draw the pictures of the simulated years."""
+    from sims.chapters.waterfall_pictures import (  # noqa: PLC0415 - slow to load
+        draw_frontier,
+        draw_weeks,
+    )
+
     shown = (NONE, FIRST_PAID, OURS)
     weeks = {
         _book(scene): {name: np.sort(study.scenes[scene][name].worst[WEEK]) for name in shown}

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imread
 
-from sims.report import PriceSeries, TokenSeries, draw_run
+from sims.report import draw_run
+from sims.series import PriceSeries, TokenSeries
 
 
 def test_a_run_is_drawn(tmp_path: Path) -> None:
