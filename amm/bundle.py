@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from numba.core import config, types
 from numba.experimental import structref as untyped
 
+from amm.kernel import kernel
+
 structref: Any = untyped
 
 Fields = TypeVar("Fields", bound=type[Any])
@@ -33,9 +35,18 @@ def bundle(fields: Fields) -> Fields:
 def _proxy_of(fields: Any) -> Any:
     """Return the class Python sees: it keeps its own references to what kernels were given."""
 
-    def new(cls: Any, *values: Any, **named: Any) -> Any:
+    def construct(*whole: Any) -> Any:
+        return proxy(*whole)
+
+    # Numba's own constructor is compiled anew in every process; as one of its module's kernels it
+    # is kept with them.
+    construct.__module__ = fields.__module__
+    construct.__qualname__ = f"{fields.__name__}.construct"
+    made_by = kernel(construct)
+
+    def new(_cls: Any, *values: Any, **named: Any) -> Any:
         whole = fields(*values, **named)
-        made = structref.StructRefProxy.__new__(cls, *whole)
+        made = made_by(*whole)
         made.__dict__.update(whole._asdict())
         return made
 
@@ -49,4 +60,5 @@ def _proxy_of(fields: Any) -> Any:
         "_fields": fields._fields,
         "_replace": replace,
     }
-    return type(fields.__name__, (structref.StructRefProxy,), members)
+    proxy = type(fields.__name__, (structref.StructRefProxy,), members)
+    return proxy

@@ -1,5 +1,6 @@
 """The one place that knows how kernels are compiled."""
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -11,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import caching, config, types
+from numba.core.compiler_lock import global_compiler_lock
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -99,6 +101,24 @@ def _keep(dispatcher: Any) -> None:
     dispatcher._cache = cache(dispatcher.py_func)  # noqa: SLF001 - as enable_caching does
 
 
+def _compile_once(dispatcher: Any) -> None:
+    """Let processes that start together wait for the one that compiles a kernel first.
+
+    Kernels are locked in the order of their calls, after Numba's own lock: nobody waits in a ring.
+    """
+    compile_here = dispatcher.compile
+    index = Path(dispatcher._cache._cache_file._index_path)  # noqa: SLF001 - no public name
+
+    def compile_alone(signature: Any) -> Any:
+        if index.exists():
+            return compile_here(signature)
+        with global_compiler_lock, index.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return compile_here(signature)
+
+    dispatcher.compile = compile_alone
+
+
 def _ignore_literals(dispatcher: Any) -> None:
     """Compile once for an integer argument, not once more for each constant passed to it.
 
@@ -126,6 +146,7 @@ def kernel(function: Function) -> Function:
     if not _INTERPRETED:
         _ignore_literals(compiled)
         _keep(compiled)
+        _compile_once(compiled)
     return cast("Function", compiled)
 
 
@@ -138,4 +159,5 @@ def inline_kernel(function: Function) -> Function:
     if not _INTERPRETED:
         _ignore_literals(compiled)
         _keep(compiled)
+        _compile_once(compiled)
     return cast("Function", compiled)

@@ -76,6 +76,7 @@ def test_a_model_is_found_again(model: tuple[Floats, Floats, Shape]) -> None:
     assert fit.quotes == 21 * years.size
 
 
+@pytest.mark.compiled
 @settings(max_examples=25)
 @given(models(), st.floats(0.002, 0.3))
 def test_noise_is_missed_by_no_more_than_the_truth(
@@ -90,6 +91,7 @@ def test_noise_is_missed_by_no_more_than_the_truth(
     assert all(math.isfinite(value) for value in (*fit.shape, *fit.surface, fit.level))
 
 
+@pytest.mark.compiled
 @settings(max_examples=25)
 @given(models(), st.floats(0.0, 0.5))
 def test_no_fit_has_arbitrage(model: tuple[Floats, Floats, Shape], noise: float) -> None:

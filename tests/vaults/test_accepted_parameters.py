@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,6 +209,7 @@ def flush_now(bench: Bench) -> None:
         bench.flush()
 
 
+@pytest.mark.compiled
 @given(rules=accepted(), plan=st.data())
 def test_whatever_is_accepted_never_fails(
     rules: tuple[Parameters, tuple[Terms, Terms]], plan: Any

@@ -244,6 +244,7 @@ def crowded() -> tuple[Bench, int]:
     return bench, account
 
 
+@pytest.mark.compiled
 def test_many_requests_beside_many_positions_are_flushed() -> None:
     """The moves of one command fit, whoever tries to make them many."""
     bench, account = crowded()
@@ -254,6 +255,7 @@ def test_many_requests_beside_many_positions_are_flushed() -> None:
     assert bench.pool.escrow_main == 0
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("price", [125_000, 150_000, 179_000, 40_000])
 def test_many_positions_of_one_account_are_cashed_out(price: int) -> None:
     """A jump that ends half of them at once."""
@@ -263,6 +265,7 @@ def test_many_positions_of_one_account_are_cashed_out(price: int) -> None:
     assert bench.balance(account) > 0
 
 
+@pytest.mark.compiled
 def test_many_positions_of_one_account_run_dry_together() -> None:
     """Many sales in one tick, after a large position that was there first."""
     bench = funded()

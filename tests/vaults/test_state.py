@@ -69,6 +69,7 @@ def test_room_for_losses_and_the_log_grows_too() -> None:
     assert (larger.log[3] == 9).all()
 
 
+@pytest.mark.compiled
 def test_many_accounts_and_positions_fit() -> None:
     """Commands go on beyond the first capacity of every array."""
     bench = funded()
