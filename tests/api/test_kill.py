@@ -7,7 +7,7 @@ import pytest
 from api.storage.url import DatabaseUrl
 from tests.faults.kill import CONNECTIONS, kill_again_and_again
 
-TIMES = 2
+TIMES = 1
 """More of them: `python -m tests.faults kill --runs 20`."""
 
 pytestmark = pytest.mark.databases

@@ -10,6 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from typer.testing import CliRunner
+
+from api.__main__ import app
 from api.access.ring import KeyRing
 from api.client import Client
 from api.demo import seed_demo
@@ -192,9 +195,8 @@ class Server(Process):
 
     def check(self) -> None:
         """Make sure that the journal rebuilds the tables."""
-        command = [sys.executable, "-m", "api", "db", "check", self.database.with_password]
-        checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        assert checked.returncode == 0, checked.stderr
+        checked = CliRunner().invoke(app, ["db", "check", self.database.with_password])
+        assert checked.exit_code == 0, checked.output
         assert checked.stdout.rstrip().endswith("equal"), checked.stdout
 
     def assert_conserved(self) -> None:

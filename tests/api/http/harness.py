@@ -3,10 +3,7 @@
 import hashlib
 import hmac
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from typer.testing import CliRunner
 
+from api.__main__ import app
 from api.client import Client, EvergammaError
 from api.storage.url import DatabaseUrl
 from api.wire import Account, Key, Pool, Role
@@ -218,11 +217,8 @@ class Server(Process):
 
     @staticmethod
     def _command_line(*arguments: str) -> str:
-        command = [sys.executable, "-m", "api", *arguments]
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, env=dict(os.environ)
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
         return done.stdout
 
     def begin_again(self) -> None:
