@@ -13,7 +13,7 @@ replay: $(READY)  ## one month through the exchange, then the report
 	$(BIN)/evergamma replay
 
 test: $(READY)  ## the whole suite, kernels compiled; WORKERS=2 shares it between two processes
-	$(if $(WORKERS),$(BIN)/python -c 'from api.warmup import warm_up; warm_up()'  # once for all)
+	$(if $(WORKERS),$(BIN)/python -c 'from api.warmup import warm_up; warm_up()' && $(BIN)/pytest -qq --collect-only >/dev/null  # once for all)
 	$(BIN)/pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile)
 
 test-postgresql: $(READY)  ## the tests over HTTP again, their servers on PostgreSQL
@@ -50,7 +50,8 @@ study: $(READY)  ## compute the figures of docs/waterfall.md and draw its pictur
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m compileall -q -j 0 $(VENV) >/dev/null || true  # by all cores; templates of packages are no Python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -87,6 +87,7 @@ def test_discounting_shortens_the_expiry_and_nothing_else() -> None:
         assert quoted(surface, k >= 0.0, x, 0.1, 0.5) == pytest.approx(exact, abs=1e-8)
 
 
+@pytest.mark.compiled
 def test_one_level_of_the_table_by_itself() -> None:
     """Its vols at the knots invert the mixture, and the spline goes through them."""
     level = 0.5

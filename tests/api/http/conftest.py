@@ -14,10 +14,23 @@ from tests.api.databases import postgresql_database
 from tests.api.http.harness import Server
 
 
+def _is_on_file() -> bool:
+    return os.environ.get("EVERGAMMA_TEST_DATABASE", "sqlite") == "sqlite"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, on PostgreSQL, the tests of the server that is always on a file."""
+    if _is_on_file():
+        return
+    left_out = [each for each in items if "watched_server" in getattr(each, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [each for each in items if each not in left_out]
+
+
 @contextmanager
 def _database() -> Iterator[DatabaseUrl | None]:
     """Yield a server's database, None where a file is wanted."""
-    if os.environ.get("EVERGAMMA_TEST_DATABASE", "sqlite") == "sqlite":
+    if _is_on_file():
         yield None
         return
     with postgresql_database() as made:
@@ -61,7 +74,7 @@ def waiting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 @pytest.fixture(scope="session")
 def watched_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that logs everything, has metrics apart, little patience and room for few."""
+    """A server on a file that logs everything, has little patience and room for few."""
     flags = {
         "--fill-delay": "0",
         "--log-format": "json",
