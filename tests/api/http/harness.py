@@ -29,7 +29,7 @@ PRICES = {"BTC": "100000", "ETH": "4000"}
 VOL = "0.5"
 AGE_MAX_MS = 10_000
 """An older index is not traded on."""
-PUSH_EVERY = 0.4
+PUSH_EVERY = 0.8
 """Seconds between two prices."""
 CALL, PUT = "BTC-{}-100000-C", "ETH-{}-4000-P"
 _NUMBERS = count(1)
