@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amm.oracle import VARIANCE_MAX_E12
@@ -210,6 +210,7 @@ def flush_now(bench: Bench) -> None:
 
 
 @pytest.mark.compiled
+@settings(max_examples=settings().max_examples // 2)
 @given(rules=accepted(), plan=st.data())
 def test_whatever_is_accepted_never_fails(
     rules: tuple[Parameters, tuple[Terms, Terms]], plan: Any
