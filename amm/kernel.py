@@ -136,6 +136,13 @@ def _ignore_literals(dispatcher: Any) -> None:
     compiler.fold_argument_types = fold_plain
 
 
+def _prepare(dispatcher: Any) -> None:
+    """Set how a kernel is compiled and kept."""
+    _ignore_literals(dispatcher)
+    _keep(dispatcher)
+    _compile_once(dispatcher)
+
+
 def kernel(function: Function) -> Function:
     """Compile a pure function, keeping its Python signature for the type checker.
 
@@ -144,9 +151,7 @@ def kernel(function: Function) -> Function:
     """
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     if not _INTERPRETED:
-        _ignore_literals(compiled)
-        _keep(compiled)
-        _compile_once(compiled)
+        _prepare(compiled)
     return cast("Function", compiled)
 
 
@@ -157,7 +162,5 @@ def inline_kernel(function: Function) -> Function:
     """
     compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     if not _INTERPRETED:
-        _ignore_literals(compiled)
-        _keep(compiled)
-        _compile_once(compiled)
+        _prepare(compiled)
     return cast("Function", compiled)
