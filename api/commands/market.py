@@ -8,13 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.commands.inputs import data_folder, fail
-from sims.markets.calibrated_file import (
-    DRAWS,
-    SPLIT,
-    read_recorded,
-    split_ms,
-    to_toml,
-)
+from sims.markets.calibrated_file import DRAWS, SPLIT, read_recorded, to_toml
 from sims.markets.calibrated_file import (
     calibrate as run_calibration,
 )
@@ -26,6 +20,7 @@ from sims.markets.regimes import Regimes
 from sims.markets.stock_checks import check_stocks
 from sims.markets.stock_model import calibrated_stocks
 from sims.markets.surfaces import SurfaceError
+from sims.markets.table import read_day
 
 app = typer.Typer(help="Markets to simulate, and how true they are.", no_args_is_help=True)
 PATHS_MIN = 200
@@ -78,7 +73,7 @@ def check_market(
     place = _folder(folder)
     try:
         hours, _ = read_recorded(place)
-        first = split_ms(split)
+        first = read_day("split", split)
         recorded = hours.between(first, int(hours.times_ms[-1]) + 1)
         law = scaled_law(calibrated_law(), vol_scale)
         found = run_check(Regimes(law), recorded, paths, seed)
@@ -96,21 +91,13 @@ def check_market(
 
 
 def _show(checks: Checks) -> None:
-    from sims.markets.check_report import (  # noqa: PLC0415 - slow to load
-        about,
-        figure_cells,
-        fit_cells,
-        verdict,
-    )
+    from sims.markets.check_report import about, tables, verdict  # noqa: PLC0415 - slow to load
 
     console = Console(soft_wrap=True, highlight=False, width=max(Console().width, 120))
     console.print(about(checks))
-    figures = Table("figure", "recorded", "model", "p")
-    for cells in figure_cells(checks.rows):
-        figures.add_row(*cells, style="red" if cells[-1].endswith("fails") else None)
-    fits = Table("distribution", "distance", "95 % of drawn below", "p")
-    for cells in fit_cells(checks.fits):
-        fits.add_row(*cells, style="red" if cells[-1].endswith("fails") else None)
-    console.print(figures)
-    console.print(fits)
+    for compared in tables(checks):
+        shown = Table(*compared.head)
+        for line in compared.lines:
+            shown.add_row(*line.cells, style="red" if line.fails else None)
+        console.print(shown)
     console.print(verdict(checks))

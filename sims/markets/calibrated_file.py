@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from sims.markets.regime_law import STRESSED, RegimeLaw, law_of
 from sims.markets.regimes import Regimes
 from sims.markets.stock_fit import fit_stocks
 from sims.markets.surfaces import read_levels
+from sims.markets.table import read_day
 from sims.markets.vols import LEVEL_PER_INDEX
 
 SPLIT = "2024-07-01"
@@ -55,16 +55,6 @@ _HEAD = """\
 # Parameters of the default market (docs/market-model.md) and their standard errors.
 # Written by `evergamma simulate calibrate`: not edited by hand.
 """
-
-
-def split_ms(day: str) -> int:
-    """Return when a day such as 2024-07-01 begins.
-
-    Raises:
-        ValueError: For a text that is no such day.
-    """
-    began = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-    return int(began.timestamp()) * 1_000
 
 
 def read_recorded(folder: Path) -> tuple[Hours, Levels]:
@@ -100,7 +90,7 @@ def calibrate(
         HistoryError: For a file that is missing, damaged or not as described.
         ValueError: The day is none, or too little was recorded before it.
     """
-    end = split_ms(split)
+    end = read_day("split", split)
     hours, levels = read_recorded(folder)
     hours = hours.between(0, end)
     known = levels.times_ms < end

@@ -5,7 +5,7 @@ import html
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -18,8 +18,6 @@ from sims.markets.model_checks import RANKS, Checks, Fit, Row
 from sims.markets.table import iso_minute
 from sims.report import COLOURS
 
-_HEAD = ("figure", "recorded", "model", "p")
-_FIT_HEAD = ("distribution", "distance", "95 % of drawn below", "p")
 _PAGE = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><title>Market model against data</title>
 <style>body{{font:15px/1.5 sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}
@@ -27,7 +25,7 @@ table{{border-collapse:collapse}}td,th{{padding:.15rem .8rem;text-align:right}}
 td:first-child,th:first-child{{text-align:left}}tr.fails{{background:#fbe3e4}}img{{width:100%}}
 </style><h1>Market model against data</h1><p>{about}</p><p>{verdict}</p>
 <img alt="quantiles, drawdowns, transforms and figures" src="data:image/png;base64,{picture}">
-{figures}{fits}</html>
+{tables}</html>
 """
 
 
@@ -49,36 +47,43 @@ def verdict(checks: Checks) -> str:
     return f"{len(failed)} of {len(every)} fail (p < 0.01): {names}."
 
 
-def figure_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the cells of the table of figures."""
-    return [
-        [
-            row.name,
-            f"{row.data:.4g} ± {row.error:.2g}",
-            f"{row.model:.4g} ± {row.spread:.2g}",
-            f"{row.p:.3f}{' fails' if row.fails else ''}",
-        ]
-        for row in rows
-    ]
+class Line(NamedTuple):
+    """The cells of one comparison, and whether it fails."""
+
+    cells: tuple[str, str, str, str]
+    fails: bool
 
 
-def fit_cells(fits: Sequence[Fit]) -> list[list[str]]:
-    """Return the cells of the table of distributions."""
-    return [
-        [
-            fit.name,
-            f"{fit.distance:.4f}",
-            f"{fit.usual:.4f}",
-            f"{fit.p:.3f}{' fails' if fit.fails else ''}",
-        ]
-        for fit in fits
+class Compared(NamedTuple):
+    """A table of comparisons."""
+
+    head: tuple[str, str, str, str]
+    lines: list[Line]
+
+
+def _line(each: Row | Fit, data: str, model: str) -> Line:
+    p = f"{each.p:.3f}{' fails' if each.fails else ''}"
+    return Line((each.name, data, model, p), each.fails)
+
+
+def tables(checks: Checks) -> tuple[Compared, Compared]:
+    """Return the table of figures and that of distributions."""
+    figures = [
+        _line(row, f"{row.data:.4g} ± {row.error:.2g}", f"{row.model:.4g} ± {row.spread:.2g}")
+        for row in checks.rows
     ]
+    fits = [_line(fit, f"{fit.distance:.4f}", f"{fit.usual:.4f}") for fit in checks.fits]
+    return (
+        Compared(("figure", "recorded", "model", "p"), figures),
+        Compared(("distribution", "distance", "95 % of drawn below", "p"), fits),
+    )
 
 
 def markdown(checks: Checks) -> str:
     """Return both tables in Markdown."""
-    figures = table(_HEAD, figure_cells(checks.rows))
-    return figures + "\n" + table(_FIT_HEAD, fit_cells(checks.fits))
+    return "\n".join(
+        table(each.head, [line.cells for line in each.lines]) for each in tables(checks)
+    )
 
 
 def to_json(checks: Checks) -> str:
@@ -100,20 +105,19 @@ def page(checks: Checks) -> str:
         about=html.escape(about(checks)),
         verdict=html.escape(verdict(checks)),
         picture=base64.b64encode(picture(checks)).decode(),
-        figures=_html_table(_HEAD, figure_cells(checks.rows)),
-        fits=_html_table(_FIT_HEAD, fit_cells(checks.fits)),
+        tables="".join(map(_html_table, tables(checks))),
     )
 
 
-def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
+def _html_table(compared: Compared) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
         return "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
 
     body = "".join(
-        f"<tr{' class=fails' if cells[-1].endswith('fails') else ''}>{line(cells, 'td')}</tr>"
-        for cells in rows
+        f"<tr{' class=fails' if line.fails else ''}>{row(line.cells, 'td')}</tr>"
+        for line in compared.lines
     )
-    return f"<table><tr>{line(head, 'th')}</tr>{body}</table>"
+    return f"<table><tr>{row(compared.head, 'th')}</tr>{body}</table>"
 
 
 def _band(axes: Axes, across: Floats, drawn: Floats, data: Floats) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
+from sims.markets.archive import SYMBOLS
 from sims.markets.block import Bools, Floats, Ints
 from sims.markets.outliers import find_outliers
 from sims.markets.recorded_hours import Hours, annual, days_of, run_starts, sums_by
@@ -106,7 +107,7 @@ def statistics_of(hours: Hours) -> dict[str, float]:
     days, falls, rests = whole_days(hours), drawdowns(hours), weekend_moves(hours)
     calm, tense = stressed_days(days)
     found: dict[str, float] = {}
-    for index, symbol in enumerate(("BTC", "ETH")):
+    for index, symbol in enumerate(SYMBOLS):
         found[f"{symbol} vol a year"] = annual(float((hours.moves[:, index] ** 2).mean()))
         for name, rank in QUANTILES.items():
             found[f"{symbol} hour {name}"] = float(np.quantile(hours.moves[:, index], rank))

@@ -6,13 +6,13 @@ that depend on each other are no problem: drawn ones do too. The same holds for 
 distributions (Kolmogorov and Smirnov): what is usual is read off drawn histories.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from amm.units import HOUR_MS
-from sims.markets.block import Clock, Floats, MarketModel
+from sims.markets.block import Clock, Floats, MarketBlock, MarketModel
 from sims.markets.market_statistics import (
     block_errors,
     drawdowns,
@@ -155,12 +155,17 @@ def fit_of(name: str, data: Floats, samples: list[Floats]) -> Fit:
     return Fit(name, here, float(np.quantile(usual, 0.95)), p, shares)
 
 
+def draw_blocks(model: MarketModel, clock: Clock, paths: int, *seed: int) -> Iterator[MarketBlock]:
+    """Yield blocks of `BATCH` paths, as many as there are of `paths` and more."""
+    for batch in range(-(-paths // BATCH)):
+        sequence = np.random.SeedSequence([seed[0], batch, *seed[1:]])
+        yield model.draw(clock, BATCH, np.random.Generator(np.random.Philox(sequence)))
+
+
 def draw_histories(model: MarketModel, clock: Clock, paths: int, seed: int) -> list[Hours]:
     """Return drawn histories, a batch at a time."""
-    found = []
-    for batch in range(-(-paths // BATCH)):
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, batch])))
-        block = model.draw(clock, BATCH, random)
+    found: list[Hours] = []
+    for block in draw_blocks(model, clock, paths, seed):
         found += [hours_of(block, path) for path in range(BATCH)]
     return found[:paths]
 

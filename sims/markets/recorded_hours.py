@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
+from sims.markets.archive import SYMBOLS
 from sims.markets.bars import read_bars
 from sims.markets.block import Bools, Floats, Ints, MarketBlock
-
-SYMBOLS = ("BTC", "ETH")
 
 
 class Hours(NamedTuple):

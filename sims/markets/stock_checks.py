@@ -6,7 +6,7 @@ import numpy as np
 
 from amm.units import DAY_MS, MINUTE_MS
 from sims.markets.block import Clock, Floats, MarketBlock
-from sims.markets.model_checks import BATCH, ERROR_DRAWS, Row, row_of
+from sims.markets.model_checks import BATCH, ERROR_DRAWS, Row, draw_blocks, row_of
 from sims.markets.recorded_hours import Hours
 from sims.markets.regimes import Regimes
 from sims.markets.stock_bars import read_stock_bars
@@ -94,9 +94,7 @@ def check_stocks(
         if days.days_ms.size and days.days_ms[0] < first_ms + 7 * DAY_MS:
             recorded[column] = days
     drawn: dict[int, list[dict[str, float]]] = {column: [] for column in recorded}
-    for batch in range(-(-paths // BATCH)):
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, batch, 1])))
-        block = model.draw(clock, BATCH, random)
+    for block in draw_blocks(model, clock, paths, seed, 1):
         for column, figures in drawn.items():
             figures += [drawn_figures(block, clock, path, column) for path in range(BATCH)]
     rows: list[Row] = []

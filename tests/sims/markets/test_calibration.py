@@ -15,7 +15,6 @@ from sims.markets.calibrated_file import (
     corrected,
     fit_market,
     read_recorded,
-    split_ms,
     to_toml,
 )
 from sims.markets.calibration import FalseAlarms, Levels, fit_law, jump_size_of, stages_of
@@ -26,6 +25,7 @@ from sims.markets.regime_fit import fit_chain, rates_of
 from sims.markets.regime_law import RegimeLaw, calibrated_law, law_of, shipped
 from sims.markets.regimes import Regimes
 from sims.markets.stock_fit import BETA_FIRST_MS, StockDays, fit_gap, fit_stocks
+from sims.markets.table import read_day
 
 START_MS = 1_577_836_800_000
 YEARS = 5
@@ -168,7 +168,7 @@ def test_the_shipped_file_is_what_is_read_and_written() -> None:
 
 def test_the_shipped_market_is_what_the_data_gives(market_data: Path) -> None:
     hours, levels = read_recorded(market_data)
-    end = split_ms(shipped()["about"]["split"])
+    end = read_day("split", shipped()["about"]["split"])
     hours, known = hours.between(0, end), levels.times_ms < end
     assert hours.times_ms.size == shipped()["about"]["hours"]
     law, _ = fit_market(hours, Levels(levels.times_ms[known], levels.levels[known]))
@@ -180,7 +180,7 @@ def test_the_shipped_market_is_what_the_data_gives(market_data: Path) -> None:
 
 def test_the_shipped_stocks_are_what_the_data_gives(market_data: Path) -> None:
     hours, _ = read_recorded(market_data)
-    end = split_ms(shipped()["about"]["split"])
+    end = read_day("split", shipped()["about"]["split"])
     before = hours.between(0, end)
     stages, _ = stages_of(before)
     days = np.unique(before.times_ms // DAY_MS) * DAY_MS
