@@ -15,14 +15,13 @@ from sims.markets.calibrated_file import (
 from sims.markets.history import HistoryError
 from sims.markets.model_checks import PATHS, Checks
 from sims.markets.model_checks import check_market as run_check
-from sims.markets.regime_law import SHIPPED, calibrated_law, scaled_law
+from sims.markets.regime_law import SHIPPED
 from sims.markets.regimes import Regimes
 from sims.markets.stock_checks import check_stocks
 from sims.markets.stock_model import calibrated_stocks
 from sims.markets.surfaces import SurfaceError
 from sims.markets.table import read_day
 
-app = typer.Typer(help="Markets to simulate, and how true they are.", no_args_is_help=True)
 PATHS_MIN = 200
 """With fewer no p-value can be below 0.01."""
 
@@ -40,7 +39,6 @@ def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
-@app.command()
 def calibrate(
     folder: Folder = None,
     split: Annotated[str, typer.Option(help="Only what was recorded before this day.")] = SPLIT,
@@ -56,13 +54,14 @@ def calibrate(
     typer.echo(f"wrote {output}")
 
 
-@app.command()
 def check_market(
     folder: Folder = None,
     split: Annotated[str, typer.Option(help="Only what was recorded since this day.")] = SPLIT,
     paths: Annotated[int, typer.Option(min=PATHS_MIN, help="Drawn histories.")] = PATHS,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawn histories.")] = 1,
-    vol_scale: Annotated[float, typer.Option(min=0.1, max=10.0, help="Factor of all vols.")] = 1.0,
+    level: Annotated[
+        float, typer.Option(min=0.0, help="BTC's vol level on the day; 0: any.")
+    ] = 0.0,
     output: Annotated[Path, typer.Option(help="Folder for page, picture and figures.")] = Path(
         "market-check"
     ),
@@ -75,9 +74,8 @@ def check_market(
         hours, _ = read_recorded(place)
         first = read_day("split", split)
         recorded = hours.between(first, int(hours.times_ms[-1]) + 1)
-        law = scaled_law(calibrated_law(), vol_scale)
-        found = run_check(Regimes(law), recorded, paths, seed)
-        market = Regimes(law, stocks=calibrated_stocks())
+        found = run_check(Regimes(level=level), recorded, paths, seed)
+        market = Regimes(level=level, stocks=calibrated_stocks())
         gaps = check_stocks(market, place, hours, first, paths, seed)
     except (HistoryError, SurfaceError, ValueError) as error:
         raise fail(error) from None

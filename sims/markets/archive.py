@@ -32,6 +32,7 @@ class Archive(NamedTuple):
         stretch: Shape (steps,); consecutive rows of one number are one unbroken history of both
             underlyings, with a price of every stock, though there may be outages in it; the other
             rows have -1.
+        coins: The same where prices of stocks do not count.
         levels: Recorded vol at the money at each moment, shape (steps + 1, UNDERLYINGS); 0 where
             none is known.
         stocks: Last price at each moment, shape (steps + 1, stocks); NaN where none is known.
@@ -44,6 +45,7 @@ class Archive(NamedTuple):
     lows: Floats
     closes: Floats
     stretch: Ints
+    coins: Ints
     levels: Floats
     stocks: Floats
 
@@ -81,10 +83,10 @@ def read_archive(folder: Path, rows: str, step_ms: int, stocks: tuple[str, ...] 
     for column, symbol in enumerate(stocks):
         known[:, column] = stock_prices(folder, symbol, times_ms)
     has_stocks = np.isfinite(known).all(axis=1)
-    stretch = np.where(has_stocks[:-1] & has_stocks[1:], _stretches(both, times_ms), -1)
-    return Archive(
-        step_ms, times_ms, opens, highs, lows, closes, stretch, np.stack(levels, axis=1), known
-    )
+    coins = _stretches(both, times_ms)
+    stretch = np.where(has_stocks[:-1] & has_stocks[1:], coins, -1)
+    fed = np.stack(levels, axis=1)
+    return Archive(step_ms, times_ms, opens, highs, lows, closes, stretch, coins, fed, known)
 
 
 def _place(bars: Bars, times_ms: Ints) -> tuple[Floats, Floats, Floats, Floats]:

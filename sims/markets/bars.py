@@ -93,6 +93,17 @@ def read_file(path: Path, bar_ms: int, gap_max_ms: int) -> Bars:
             raise HistoryError(f"{path}, line {line}: {error}") from error
     if not begins:
         raise HistoryError(f"{path}, line 2: no prices below the header")
+    _check_length(path, [begin_ms for begin_ms, _ in begins], bar_ms)
     times, table = np.array(begins, dtype=np.int64), np.array(prices) / ONE
     opens, highs, lows, closes = table.T
     return Bars(bar_ms, times[:, 0], opens, highs, lows, closes, times[:, 1])
+
+
+def _check_length(path: Path, begins_ms: list[int], bar_ms: int) -> None:
+    """Refuse longer bars than the file's name says: between them would be nothing but outages."""
+    nearest = int(np.diff(begins_ms).min()) if len(begins_ms) > 1 else bar_ms
+    if nearest > bar_ms:
+        raise HistoryError(
+            f"{path}: no bar begins less than {nearest // MINUTE_MS} minutes after another, "
+            f"yet they should be of {bar_ms // MINUTE_MS}"
+        )

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sims.markets.calibration import (
     fit_law,
     stages_of,
 )
+from sims.markets.era_fit import era_spread_of
 from sims.markets.history import HistoryError
 from sims.markets.recorded_hours import Hours, days_of, hours_of, read_hours
 from sims.markets.regime_law import STRESSED, RegimeLaw, law_of
@@ -102,8 +103,10 @@ def calibrate(
         )
     tell(f"{hours.times_ms.size:,} hours before {split}")
     law, false = fit_market(hours, levels)
+    eras = era_spread_of(hours, law)
+    law = replace(law, era_spread=eras.value)
     tell(f"{draws} bootstrap samples of {BLOCK_DAYS}-day blocks")
-    spread = bootstrap_errors(hours, levels, false, draws)
+    spread = bootstrap_errors(hours, levels, false, draws) | {"era_spread": eras.error}
     tell("stocks")
     stages, _ = stages_of(hours)
     _, days = days_of(hours)

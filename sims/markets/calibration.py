@@ -240,13 +240,13 @@ def levels_of(stages: Stages, levels: Levels) -> dict[str, Any]:
 
 
 def fit_law(hours: Hours, levels: Levels, false: FalseAlarms) -> RegimeLaw:
-    """Return the law of recorded hours, given what the threshold tells wrongly."""
+    """Return the law of recorded hours without eras, given what the threshold tells wrongly."""
     stages, found = stages_of(hours)
     found |= diffusion_of(stages) | clustering_of(stages)
     found |= jumps_of(stages, np.array(found["btc_vols"]), false)
     found["level_ratio"] = float(np.mean(np.divide(found["eth_vols"], found["btc_vols"])))
     found |= without_jumps(found) | wicks_of(stages, false) | levels_of(stages, levels)
-    return RegimeLaw(**found)
+    return RegimeLaw(**found, era_spread=0.0)
 
 
 def false_alarms(law: RegimeLaw, seed: int = 1) -> FalseAlarms:

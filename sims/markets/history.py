@@ -36,6 +36,10 @@ class HistoryError(ValueError):
     """Price history that cannot be used; the message is one line naming the file and line."""
 
 
+class UncoveredError(HistoryError):
+    """Price history that is not there: no such file, or not of these times."""
+
+
 class Stretch(NamedTuple):
     """Bars of one `seg`, from the first to the end of the last."""
 
@@ -117,7 +121,8 @@ def find_bars(folder: Path, symbol: str, rows: str = "1h") -> Path:
             `crypto/stress` instead of `crypto`.
 
     Raises:
-        HistoryError: For no such file, or two of them.
+        UncoveredError: For no such file.
+        HistoryError: For two of them.
     """
     if not _SYMBOL.fullmatch(symbol):
         raise HistoryError(f"{symbol!r} is not a symbol")
@@ -125,7 +130,7 @@ def find_bars(folder: Path, symbol: str, rows: str = "1h") -> Path:
     found = find_table(folder, inner, stem, HistoryError)
     if found is None:
         names = f"{stem}.csv or {stem}.csv.gz"
-        raise HistoryError(f"{folder}: has no {names}, nor has its folder {inner}")
+        raise UncoveredError(f"{folder}: has no {names}, nor has its folder {inner}")
     return found
 
 

@@ -66,6 +66,15 @@ def mean_gain(law: JumpLaw, beta: float = 1.0, own: float = 0.0) -> float:
     return float(np.trapezoid(values, half)) * math.exp(own * own / 2.0) - 1.0
 
 
+@functools.cache
+def mean_square(law: JumpLaw) -> float:
+    """Return E[(J - mean)^2]."""
+    half = np.linspace(-1.0, 1.0, _NODES)
+    apart = law.cut * half**3
+    values = np.exp(log_density(law, law.mean + apart)) * apart**2 * law.cut * 3.0 * half**2
+    return float(np.trapezoid(values, half))
+
+
 def beyond(law: JumpLaw, bounds: Floats) -> Floats:
     """Return P(|J - mean| > bound)."""
     from scipy.special import stdtr  # noqa: PLC0415 - slow to load

@@ -59,11 +59,30 @@ def hourly_levels(
     times_ms, segment = path.times_ms[rows], path.segment[rows]
     prices_e8 = path.prices_e8[rows, symbol]
     found = np.zeros((4, times_ms.size))
-    _follow(times_ms, segment, prices_e8, _fed_e9(vols, symbol, times_ms), rules, found)
+    fed_e9 = _fed_e9(vols, symbol, times_ms)
+    _follow(times_ms, segment, prices_e8, fed_e9, START_VOL, rules, found)
     hours = times_ms % HOUR_MS == 0
     mark, buy, sell, recent = found[:, hours]
     prices = prices_e8[hours] / ONE
     return HourlyLevels(times_ms[hours], segment[hours], prices, mark, buy, sell, recent)
+
+
+def estimated_level(
+    times_ms: Ints, segment: Ints, prices: Floats, step_ms: int, vol: float
+) -> float:
+    """Return the vol level the estimator comes to over some prices; it is fed nothing.
+
+    Args:
+        times_ms: Of the prices, rising, shape (rows,) with a row at least.
+        segment: Same shape; no return is computed over a change.
+        prices: In USD, same shape.
+        step_ms: Usual time between two prices; over more than two of them there is no return.
+        vol: What it believes in at first, per square root of a year; 0 < vol <= 100.
+    """
+    units, found = np.rint(prices * ONE).astype(np.int64), np.zeros((4, times_ms.size))
+    rules = OracleRules(gap_max_ms=2 * step_ms)
+    _follow(times_ms, segment, units, np.zeros_like(units), vol, rules, found)
+    return float(found[0, -1])
 
 
 def _fed_e9(vols: VolHistory, symbol: int, times_ms: Ints) -> Ints:
@@ -77,11 +96,12 @@ def _follow(
     segment: Ints,
     prices_e8: Ints,
     fed_e9: Ints,
+    vol: float,
     rules: OracleRules,
     found: Floats,
 ) -> None:
     """Fill mark, buy, sell and recent vol after each observation, shape (4, rows)."""
-    state = initial_state(START_VOL)
+    state = initial_state(vol)
     for row in range(times_ms.size):
         if row > 0 and segment[row] != segment[row - 1]:
             state = restart(state)

@@ -11,7 +11,7 @@ import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS
 from sims.markets.block import Floats, Ints
-from sims.markets.jump_law import JumpLaw
+from sims.markets.jump_law import JumpLaw, mean_square
 
 Triple = tuple[float, float, float]
 
@@ -50,6 +50,8 @@ class RegimeLaw:
         level_slope: What log return adds to the log of the level.
         level_square: What a squared log return adds to it.
         level_noise: Standard deviation of its own moves in a day.
+        era_spread: Standard deviation of the log of what all vols are multiplied with, the same
+            for a whole path; its mean square is 1.
     """
 
     btc_vols: Triple
@@ -75,6 +77,7 @@ class RegimeLaw:
     level_slope: float
     level_square: float
     level_noise: float
+    era_spread: float
 
     def jumps(self, regime: int) -> JumpLaw:
         """Return the law of a jump of the first index in a regime."""
@@ -102,6 +105,14 @@ def transition(law: RegimeLaw, days: float) -> Floats:
 def stationary(law: RegimeLaw) -> Floats:
     """Return the share of time in each regime."""
     return np.asarray(transition(law, 10_000.0)[0])
+
+
+def daily_variances(law: RegimeLaw) -> Floats:
+    """Return the variance of the first index in a day of each regime, jumps and all."""
+    found = []
+    for regime, (vol, rate) in enumerate(zip(law.btc_vols, law.jump_rates, strict=True)):
+        found.append(vol**2 / 365.0 + rate * mean_square(law.jumps(regime)))
+    return np.array(found)
 
 
 def seasons(law: RegimeLaw, times_ms: Ints) -> Floats:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from amm.kernel import kernel
-from sims.markets.block import Floats, Ints
+from sims.markets.block import Bools, Floats, Ints
+from sims.markets.regime_start import Start
 
 LEVEL_MIN, LEVEL_MAX = 0.1, 3.0
 SQUARE_MAX = 0.02
@@ -26,7 +27,6 @@ class Law(NamedTuple):
         wick_scale: See `RegimeLaw`.
         wick_size: See `RegimeLaw`.
         anchors: Log of what levels revert to without any move, shape (regimes, 2).
-        begins: Log of the levels at the start, same shape.
         reversion: Part of the way to it in a step.
         slope: See `RegimeLaw.level_slope`.
         square: See `RegimeLaw.level_square`.
@@ -43,7 +43,6 @@ class Law(NamedTuple):
     wick_scale: float
     wick_size: float
     anchors: Floats
-    begins: Floats
     reversion: float
     slope: float
     square: float
@@ -57,13 +56,11 @@ class Shocks(NamedTuple):
         normals: Of activity, both indices, both levels; shape (paths, steps, 5).
         wicks: Depth of an excursion over its mean: down < 0 < up; shape (paths, steps).
         jumps: Log jumps less their compensators, shape (paths, steps, 2).
-        start: Standard normal, of the first activity; shape (paths,).
     """
 
     normals: Floats
     wicks: Floats
     jumps: Floats
-    start: Floats
 
 
 class Found(NamedTuple):
@@ -83,15 +80,15 @@ class Found(NamedTuple):
 
 
 @kernel
-def switch(first: Ints, ranks: Floats, told: Floats, drawn: Floats, log_weights: Floats) -> Ints:
-    """Return the regime at each row, shape (paths, steps + 1), and add to the log weights.
+def switch(first: Ints, ranks: Floats, told: Floats, drawn: Floats, inside: Bools) -> Ints:
+    """Return the regime at each row, shape (paths, steps + 1).
 
     Args:
         first: Regime at the start, shape (paths,).
         ranks: Uniform numbers, shape (paths, steps).
         told: Transition probabilities of the law.
-        drawn: Those drawn from.
-        log_weights: Shape (paths,); changed.
+        drawn: Those of steps that are `inside`.
+        inside: Same shape as `ranks`.
     """
     paths, steps = ranks.shape
     regimes = np.empty((paths, steps + 1), dtype=np.int64)
@@ -99,29 +96,31 @@ def switch(first: Ints, ranks: Floats, told: Floats, drawn: Floats, log_weights:
         now = first[path]
         regimes[path, 0] = now
         for step in range(steps):
+            chances = drawn[now] if inside[path, step] else told[now]
             rank, to = ranks[path, step], 0
-            while to < 2 and rank >= drawn[now, to]:
-                rank -= drawn[now, to]
+            while to < 2 and rank >= chances[to]:
+                rank -= chances[to]
                 to += 1
-            log_weights[path] += np.log(told[now, to] / drawn[now, to])
             now = to
             regimes[path, step + 1] = now
     return regimes
 
 
 @kernel
-def run(law: Law, regimes: Ints, seasons: Floats, shocks: Shocks, found: Found) -> None:
+def run(
+    law: Law, regimes: Ints, seasons: Floats, start: Start, shocks: Shocks, found: Found
+) -> None:
     """Fill what is found of every path; a step has the regime of its start."""
     paths, steps = shocks.wicks.shape
     for path in range(paths):
         spread = law.shake / np.sqrt(max(1.0 - law.kept * law.kept, 1e-300))
-        activity = spread * shocks.start[path]
+        activity, era = spread * start.activity[path], start.eras[path]
         for each in range(2):
             found.logs[path, 0, each] = 0.0
-            found.levels[path, 0, each] = law.begins[regimes[path, 0], each]
+            found.levels[path, 0, each] = start.levels[path, each]
         for step in range(steps):
             regime = regimes[path, step]
-            factor = np.exp(activity - law.centre) * seasons[step]
+            factor = np.exp(activity - law.centre + era) * seasons[step]
             rho = law.correlations[regime]
             normals = shocks.normals[path, step]
             for each in range(2):
@@ -136,8 +135,10 @@ def run(law: Law, regimes: Ints, seasons: Floats, shocks: Shocks, found: Found) 
                 deep = law.hourly[regime, each] * factor * law.wick_size
                 found.wicks[path, step, each] = shocks.wicks[path, step] * deep
                 level = found.levels[path, step, each]
-                level += law.reversion * (law.anchors[regime, each] - level)
-                level += law.slope * move + law.square * min(move * move, SQUARE_MAX)
+                level += law.reversion * (law.anchors[regime, each] + era - level)
+                # What a move means to the level is told by the size of the moves of its era.
+                square = min(move * move * np.exp(-2.0 * era), SQUARE_MAX)
+                level += law.slope * move + law.square * square
                 level += law.noise * normals[3 + each]
                 found.levels[path, step + 1, each] = min(
                     max(level, np.log(LEVEL_MIN)), np.log(LEVEL_MAX)

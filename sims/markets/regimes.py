@@ -9,42 +9,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from amm.units import DAY_MS, HOUR_MS, YEAR_MS
-from sims.markets.block import Clock, Floats, Ints, MarketBlock
+from sims.markets.block import Bools, Clock, Floats, Ints, MarketBlock
 from sims.markets.extremes import bridge_excess
-from sims.markets.jump_law import JumpLaw, draw_jumps, log_density, mean_gain
+from sims.markets.regime_jumps import CHANCE_MAX, draw_regime_jumps
 from sims.markets.regime_law import (
     REGIMES,
     STRESSED,
     RegimeLaw,
     calibrated_law,
+    daily_variances,
     seasons,
-    stationary,
     transition,
 )
-from sims.markets.regime_steps import Found, Law, Shocks, run, switch
+from sims.markets.regime_start import draw_start, level_logs
+from sims.markets.regime_steps import LEVEL_MAX, LEVEL_MIN, Found, Law, Shocks, run, switch
 from sims.markets.stock_model import Stocks, draw_stocks
-
-_CHANCE_MAX = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Tilt:
-    """How paths are drawn where rare ones are wanted more often; all 1 changes nothing.
-
-    Made for days. Jumps come every few hours: over a month of 256 paths a `size` of 1.2 leaves
-    weights worth 110 equal ones and 1.5 worth 8; a `stress` of 2 leaves 177 and of 5 leaves 17.
-
-    Attributes:
-        stress: Factor of the chance to enter the stressed regime.
-        jumps: Factor of the chance of a jump.
-        size: Factor of a jump's scale, at least 1.
-        mix: Share of jumps drawn from the wider law; the others bound the likelihood ratio.
-    """
-
-    stress: float = 1.0
-    jumps: float = 1.0
-    size: float = 1.0
-    mix: float = 0.5
+from sims.markets.tilt import Ratios, Tilt, draw_windows, tilted, weights_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +36,8 @@ class Regimes:
         prices: Of both indices at the start, USD.
         drift: Expected log growth a year; 0 makes each price a martingale.
         start: Regime at the start; -1 draws it from the stationary law.
+        level: Vol level of the first index at the start, such as 0.45: regime and era are drawn
+            from their law given it. 0 draws them, and the level, as they usually are.
         tilt: How paths are drawn; weights make up for it.
         stocks: The stock tokens.
     """
@@ -64,81 +46,69 @@ class Regimes:
     prices: tuple[float, float] = (100_000.0, 3_500.0)
     drift: float = 0.0
     start: int = -1
+    level: float = 0.0
     tilt: Tilt = field(default_factory=Tilt)
     stocks: Stocks = field(default_factory=Stocks)
+
+    def __post_init__(self) -> None:
+        """Refuse a start that cannot be.
+
+        Raises:
+            ValueError: For a field out of its range.
+        """
+        if self.start not in range(-1, len(REGIMES)):
+            raise ValueError(f"start must be a regime from 0 to {len(REGIMES) - 1}, or -1")
+        if self.level != 0.0 and not LEVEL_MIN <= self.level <= LEVEL_MAX:
+            raise ValueError(f"level must be from {LEVEL_MIN:g} to {LEVEL_MAX:g}, or 0")
 
     def draw(self, clock: Clock, paths: int, random: np.random.Generator) -> MarketBlock:
         """Return a block of paths; what it is depends on the arguments only."""
         times_ms = clock.times_ms
         active = seasons(self.law, times_ms[:-1])
-        log_weights = np.zeros(paths)
-        regimes = self.draw_regimes(clock, paths, random, log_weights)
-        jumps = self._draw_jumps(clock, regimes[:, :-1], active, random, log_weights)
+        windows = draw_windows(self.tilt, clock, paths, random)
+        start = draw_start(self.law, self.start, self.level, paths, random)
+        regimes, moved = self.draw_regimes(clock, start.regimes, windows.inside, random)
+        jumps = draw_regime_jumps(
+            self.law, self.tilt, clock, regimes[:, :-1], start.eras, active, windows.inside, random
+        )
+        shocks = _draw_shocks(self.law, clock, paths, active, jumps.logs, random)
+        shocks.normals[:, :, 1] += windows.pushes
         rows = ((paths, clock.steps + 1, 2), (paths, clock.steps, 2))
         found = Found(*(np.empty(rows[each]) for each in (0, 0, 1, 1)))
-        shocks = _draw_shocks(self.law, clock, paths, active, jumps, random)
-        run(self._step_law(clock), regimes, active, shocks, found)
+        run(self._step_law(clock), regimes, active, start, shocks, found)
+        began = np.asarray(self.prices)
+        lows, highs = (began * np.exp(each) for each in _extremes(found, random))
+        variances = daily_variances(self.law)[start.regimes] * np.exp(2.0 * start.eras)
         stocks, is_open = draw_stocks(
-            self.stocks, clock, found.logs[:, :, 0], regimes == STRESSED, random
+            self.stocks, clock, found.logs[:, :, 0], regimes == STRESSED, variances, random
         )
-        start = np.asarray(self.prices)
-        lows, highs = (start * np.exp(each) for each in _extremes(found, random))
-        prices = start * np.exp(found.logs)
-        levels = np.exp(found.levels)
-        weights = np.exp(log_weights)
+        ratios = Ratios(moved + jumps.ratios, shocks.normals[:, :, 1])
+        weights = weights_of(self.tilt, clock, ratios)
+        prices, levels = began * np.exp(found.logs), np.exp(found.levels)
         return MarketBlock(times_ms, prices, lows, highs, levels, stocks, is_open, weights)
 
     def draw_regimes(
-        self, clock: Clock, paths: int, random: np.random.Generator, log_weights: Floats
-    ) -> Ints:
-        """Return the regime at each row, shape (paths, steps + 1), and add to the log weights."""
-        ranks = random.random((paths, clock.steps + 1))
-        shares = np.cumsum(stationary(self.law))[:-1]
-        first = np.searchsorted(shares, ranks[:, 0], side="right")
-        if self.start >= 0:
-            first[:] = self.start
+        self, clock: Clock, first: Ints, inside: Bools, random: np.random.Generator
+    ) -> tuple[Ints, Floats]:
+        """Return the regime at each row, shape (paths, steps + 1), and log likelihood ratios.
+
+        Args:
+            clock: The steps.
+            first: Regime at the start, shape (paths,).
+            inside: Whether a step is tilted, shape (paths, steps).
+            random: What is drawn from.
+        """
         told = transition(self.law, clock.step_ms / DAY_MS)
         drawn = tilted(told, self.tilt.stress)
-        return switch(first.astype(np.int64), ranks[:, 1:], told, drawn, log_weights)
-
-    def _draw_jumps(
-        self,
-        clock: Clock,
-        regimes: Ints,
-        active: Floats,
-        random: np.random.Generator,
-        log_weights: Floats,
-    ) -> Floats:
-        """Return log jumps less their compensators, shape (paths, steps, 2)."""
-        law, tilt = self.law, self.tilt
-        rates = np.array(law.jump_rates)[regimes] * (clock.step_ms / DAY_MS)
-        told = np.minimum(rates * active**2, _CHANCE_MAX)
-        drawn = np.minimum(tilt.jumps * told, np.maximum(told, _CHANCE_MAX))
-        jumping = random.random(regimes.shape) < drawn
-        if tilt.jumps != 1.0:
-            safe = np.where(told > 0.0, drawn, 1.0)
-            taken = np.where(told > 0.0, told, 1.0) / safe
-            ratios = np.where(jumping, taken, (1.0 - told) / (1.0 - drawn))
-            log_weights += np.log(ratios).sum(axis=1)
-        jumps = np.zeros((*regimes.shape, 2))
-        for regime in range(len(REGIMES)):
-            here, each = regimes == regime, law.jumps(regime)
-            own = law.own_jump(regime)
-            for index, gain in enumerate((mean_gain(each), mean_gain(each, law.jump_beta, own))):
-                jumps[:, :, index] -= np.where(here, np.log1p(told * gain), 0.0)
-            rows, steps = np.nonzero(here & jumping)
-            sizes, ratios = draw_tilted(each, tilt, rows.size, random)
-            np.add.at(log_weights, rows, ratios)
-            jumps[rows, steps, 0] += sizes
-            apart = own * random.standard_normal(rows.size)
-            jumps[rows, steps, 1] += law.jump_beta * sizes + apart
-        return jumps
+        regimes = switch(first, random.random(inside.shape), told, drawn, inside)
+        ratios = np.log(np.maximum(drawn, 1e-300) / np.maximum(told, 1e-300))
+        return regimes, np.asarray(ratios[regimes[:, :-1], regimes[:, 1:]])
 
     def _step_law(self, clock: Clock) -> Law:
         law, days = self.law, clock.step_ms / DAY_MS
         vols = np.array([law.btc_vols, law.eth_vols]).T
         kept = 0.5 ** (clock.step_ms / HOUR_MS / law.activity_hours)
-        begins, anchors = level_logs(law)
+        _, anchors = level_logs(law)
         return Law(
             vols * math.sqrt(clock.step_ms / YEAR_MS),
             vols * math.sqrt(HOUR_MS / YEAR_MS),
@@ -150,26 +120,11 @@ class Regimes:
             law.wick_scale,
             law.wick_size,
             anchors,
-            begins,
             -math.expm1(-law.level_reversion * days),
             law.level_slope,
             law.level_square,
             law.level_noise * math.sqrt(days),
         )
-
-
-def level_logs(law: RegimeLaw) -> tuple[Floats, Floats]:
-    """Return the log of where levels settle in a regime, and of what they revert to without moves.
-
-    Squared moves lift a level, by what they come to in a day over its reversion. Of the second
-    index that is more, so its anchor is lower: settled, its level is `level_ratio` of the first's.
-    """
-    anchors = np.log(np.array(law.level_anchors))
-    vols = np.array([law.btc_vols, law.eth_vols]).T
-    lifts = law.level_square * vols**2 * DAY_MS / YEAR_MS / law.level_reversion
-    begins = anchors + lifts[:, 0]
-    both = np.stack([begins, begins + math.log(law.level_ratio)], axis=1)
-    return both, both - lifts
 
 
 def _draw_shocks(
@@ -181,7 +136,7 @@ def _draw_shocks(
     random: np.random.Generator,
 ) -> Shocks:
     shape = (paths, clock.steps)
-    chance = np.minimum(law.wick_rate * (clock.step_ms / DAY_MS) * active**2, _CHANCE_MAX)
+    chance = np.minimum(law.wick_rate * (clock.step_ms / DAY_MS) * active**2, CHANCE_MAX)
     # One uniform number says whether there is an excursion, and to which side.
     ranks = random.random(shape)
     sides = np.where(ranks < chance / 2.0, -1.0, np.where(ranks < chance, 1.0, 0.0))
@@ -190,7 +145,6 @@ def _draw_shocks(
         random.standard_normal((*shape, 5)),
         wicks,
         jumps,
-        random.standard_normal(paths),
     )
 
 
@@ -202,30 +156,3 @@ def _extremes(found: Found, random: np.random.Generator) -> tuple[Floats, Floats
     lows[:, 1:] = np.minimum(begins, ends) - below + np.minimum(found.wicks, 0.0)
     highs[:, 1:] = np.maximum(begins, ends) + above + np.maximum(found.wicks, 0.0)
     return lows, highs
-
-
-def tilted(told: Floats, stress: float) -> Floats:
-    """Return transition probabilities with those into the stressed regime times `stress`.
-
-    What is added is taken from staying; at most half of it.
-    """
-    drawn = told.copy()
-    for regime in range(STRESSED):
-        entering = told[regime, STRESSED]
-        added = min((stress - 1.0) * entering, told[regime, regime] / 2.0)
-        drawn[regime, STRESSED] += added
-        drawn[regime, regime] -= added
-    return drawn
-
-
-def draw_tilted(
-    law: JumpLaw, tilt: Tilt, count: int, random: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Return jumps drawn from the tilted law, and the log of their likelihood ratios."""
-    sizes = draw_jumps(law, count, random)
-    if tilt.size == 1.0:
-        return sizes, np.zeros(count)
-    wide = law._replace(scale=law.scale * tilt.size)
-    sizes = np.where(random.random(count) < tilt.mix, draw_jumps(wide, count, random), sizes)
-    ratio = np.exp(log_density(wide, sizes) - log_density(law, sizes))
-    return sizes, -np.log1p(tilt.mix * (ratio - 1.0))

@@ -9,8 +9,9 @@ from amm.units import DAY_MS
 from sims.markets.archive import Archive, covered_by, read_archive, whole_windows
 from sims.markets.bars import HOURLY, bar_length
 from sims.markets.block import Clock, Ints, MarketBlock
-from sims.markets.history import HistoryError
+from sims.markets.history import HistoryError, UncoveredError
 from sims.markets.sessions import is_open
+from sims.markets.start_levels import start_levels
 from sims.markets.surfaces import TIME_MAX_MS
 from sims.markets.table import iso_minute
 
@@ -20,7 +21,8 @@ class Replayed:
     """The history that begins when the clock does, or ones that begin whole days later.
 
     What was not observed stays so: where a bar is missing, price, low and high are NaN. Vol levels
-    are fed where one was recorded and not two days old; elsewhere they are 0, the estimator's.
+    are fed where one was recorded and not two days old; elsewhere they are 0, the estimator's. At
+    the start there always is one: `sims.markets.start_levels` looks at what came before.
 
     Attributes:
         folder: Of the history.
@@ -56,7 +58,8 @@ class Replayed:
         """Return a block of paths; what it is depends on the arguments and the files only.
 
         Raises:
-            HistoryError: For files that are missing or damaged, and for times they do not cover.
+            UncoveredError: For files that are missing, and for times they do not cover.
+            HistoryError: For damaged files.
             SurfaceError: For damaged files of vol levels.
         """
         archive = read_archive(self.folder, self.rows, clock.step_ms, self.stocks)
@@ -68,6 +71,8 @@ class Replayed:
         # A bar may open beyond the last one's close; what was not observed stays NaN.
         lows[:, 1:] = np.minimum(archive.lows[rows], np.fmin(prices[:, :-1], prices[:, 1:]))
         highs[:, 1:] = np.maximum(archive.highs[rows], np.fmax(prices[:, :-1], prices[:, 1:]))
+        levels = archive.levels[moments]
+        levels[:, 0] = start_levels(archive, starts)
         times_ms = clock.times_ms
         stocks = archive.stocks[moments]
         return MarketBlock(
@@ -75,7 +80,7 @@ class Replayed:
             prices,
             lows,
             highs,
-            archive.levels[moments],
+            levels,
             stocks,
             is_open(times_ms),
             np.ones(paths),
@@ -102,9 +107,9 @@ class Replayed:
         rounds = [random.permutation(rows) for _ in range(-(-paths // rows.size))]
         return np.concatenate(rounds)[:paths]
 
-    def _uncovered(self, archive: Archive, clock: Clock) -> HistoryError:
+    def _uncovered(self, archive: Archive, clock: Clock) -> UncoveredError:
         begin, end = iso_minute(clock.start_ms), iso_minute(int(clock.times_ms[-1]))
-        return HistoryError(
+        return UncoveredError(
             f"{self.folder}: prices of everything from {begin} to {end} are not covered, unbroken "
             f"are only {covered_by(archive)}"
         )

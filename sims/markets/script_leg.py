@@ -30,6 +30,8 @@ class ScriptLeg:
         wick_at: Which step has the wicks: 0 for the first of the leg, 1 for its last.
         stocks: Simple return of each stock over the leg, beside what comes with BTC; while its
             exchange is closed it becomes a gap. None: 0.
+        is_seen: Whether the exchange sees the indices; else their prices are NaN, as where nothing
+            was observed, though the market moves on.
     """
 
     hours: float
@@ -40,6 +42,7 @@ class ScriptLeg:
     wicks: Pair = (0.0, 0.0)
     wick_at: float = 1.0
     stocks: tuple[float, ...] = ()
+    is_seen: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a leg that cannot be.

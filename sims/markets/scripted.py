@@ -122,6 +122,7 @@ class Scripted:
         logs = accumulate(moves)
         block = block_of(clock, self.prices, logs, variances, levels, stocks, random)
         self._add_wicks(plan, block)
+        self._hide(plan, block)
         return block
 
     def _plan(self, clock: Clock) -> _Plan:
@@ -179,3 +180,10 @@ class Scripted:
                 low, high = block.lows[:, step, column], block.highs[:, step, column]
                 np.minimum(low, ends[..., column].min(axis=1) * (1.0 + min(wick, 0.0)), out=low)
                 np.maximum(high, ends[..., column].max(axis=1) * (1.0 + max(wick, 0.0)), out=high)
+
+    def _hide(self, plan: _Plan, block: MarketBlock) -> None:
+        """Take away what nobody saw."""
+        for leg, (first, last) in zip(self.legs, pairwise(plan.begins), strict=True):
+            if not leg.is_seen:
+                for part in (block.prices, block.lows, block.highs):
+                    part[:, first + 1 : last + 1] = np.nan

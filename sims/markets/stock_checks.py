@@ -10,7 +10,7 @@ from sims.markets.model_checks import BATCH, ERROR_DRAWS, Row, draw_blocks, row_
 from sims.markets.recorded_hours import Hours
 from sims.markets.regimes import Regimes
 from sims.markets.stock_bars import read_stock_bars
-from sims.markets.stock_fit import StockDays, of_kind, stock_days
+from sims.markets.stock_days import StockDays, of_kind, stock_days
 from sims.markets.stock_sessions import session_steps
 
 STEP_MS = 30 * MINUTE_MS

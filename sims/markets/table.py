@@ -12,7 +12,7 @@ from pathlib import Path
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -98,7 +98,7 @@ def read_rows(
 
 
 def read_time(name: str, text: str) -> int:
-    """Return the milliseconds of a time such as 2024-01-31T13:00:00Z."""
+    """Return the milliseconds of a time such as 2024-01-31T13:00:00Z, or with +00:00 for Z."""
     if not _TIME.fullmatch(text):
         raise LineError(f"{name} {text!r} is not a time such as 2024-01-31T13:00:00Z")
     return _milliseconds(name, text)

@@ -27,12 +27,12 @@ def test_the_market_is_calibrated_into_a_file(tmp_path: Path) -> None:
 
 
 def test_the_market_is_checked_and_what_fails_is_named(tmp_path: Path) -> None:
-    arguments = ["simulate", "check-market", "--paths", "200", "--vol-scale", "3"]
+    arguments = ["simulate", "check-market", "--paths", "200", "--level", "2.5"]
     ran = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
     figures = json.loads((tmp_path / "market-check.json").read_text("utf-8"))
     assert {"figures", "distributions"} <= set(figures)
-    assert "BTC vol a year" in ran.stdout.splitlines()[-2]  # three times the recorded vol
+    assert "BTC vol a year" in ran.stdout.splitlines()[-2]  # as in a crash
     page = (tmp_path / "market-check.html").read_text("utf-8")
     assert "data:image/png;base64," in page
     assert "http" not in page  # nothing is fetched
@@ -44,6 +44,7 @@ def test_the_market_is_checked_and_what_fails_is_named(tmp_path: Path) -> None:
         (["calibrate", "--split", "soon"], "soon"),
         (["calibrate", "--split", "2020-01-01"], "are too few"),
         (["check-market", "--split", "2031-01-01"], "0 recorded hours are too few"),
+        (["check-market", "--level", "9"], "level must be from 0.1 to 3, or 0"),
         (["calibrate", "nowhere"], "nowhere"),
     ],
 )

@@ -18,16 +18,20 @@ from sims.markets.calibrated_file import (
     to_toml,
 )
 from sims.markets.calibration import FalseAlarms, Levels, fit_law, jump_size_of, stages_of
+from sims.markets.era_fit import ERA_HOURS, era_spread_of
 from sims.markets.jump_law import JumpLaw, beyond, draw_jumps
 from sims.markets.market_statistics import drawdowns, weekend_moves, whole_days
 from sims.markets.recorded_hours import Hours, hours_of
 from sims.markets.regime_fit import fit_chain, rates_of
-from sims.markets.regime_law import RegimeLaw, calibrated_law, law_of, shipped
+from sims.markets.regime_law import RegimeLaw, calibrated_law, law_of, shipped, stationary
 from sims.markets.regimes import Regimes
-from sims.markets.stock_fit import BETA_FIRST_MS, StockDays, fit_gap, fit_stocks
+from sims.markets.stock_days import StockDays
+from sims.markets.stock_fit import Usual, fit_gap, fit_stocks
+from sims.markets.stock_slopes import ERA_DAYS
 from sims.markets.table import read_day
 
 START_MS = 1_577_836_800_000
+ONE_ERA = replace(calibrated_law(), era_spread=0.0)
 YEARS = 5
 
 
@@ -42,7 +46,7 @@ def history(law: RegimeLaw, seed: int) -> tuple[Hours, Levels]:
 @pytest.fixture(scope="module")
 def found() -> tuple[RegimeLaw, RegimeLaw]:
     """A law, and what is found of it from five years."""
-    law = replace(calibrated_law(), level_slope=-0.8)
+    law = replace(ONE_ERA, level_slope=-0.8)
     return law, fit_market(*history(law, 4))[0]
 
 
@@ -50,8 +54,9 @@ ERRORS_MAX = 5.0
 """Largest of some eighty parameters, and the correction adds noise that the errors are without."""
 
 
-APART = {"jump_cut", "jump_scale", "jump_freedom"}
-"""Given, and two that no five years tell apart: a wide law with thin tails looks like the other."""
+APART = {"jump_cut", "jump_scale", "jump_freedom", "rates", "era_spread"}
+"""Given; two that no five years tell apart (a wide law with thin tails looks like the other);
+transitions that come a few times in five years; and one that is found last, by itself."""
 
 
 def large_jumps(law: RegimeLaw) -> Floats:
@@ -65,6 +70,11 @@ def test_the_rate_of_large_jumps_is_recovered_within_a_factor(
 ) -> None:
     true, fitted = (large_jumps(law) for law in found)
     assert np.abs(np.log(fitted / true)).max() < np.log(3.0)
+
+
+def test_time_is_spent_in_each_regime_as_it_was(found: tuple[RegimeLaw, RegimeLaw]) -> None:
+    true, fitted = (stationary(law) for law in found)
+    assert np.abs(fitted - true).max() < 0.25
 
 
 @pytest.mark.parametrize("name", sorted(shipped()["errors"].keys() - APART))
@@ -90,7 +100,7 @@ def test_parameters_that_matter_most_are_recovered_closely(
 def test_the_correction_takes_out_what_estimators_get_wrong() -> None:
     """Without it small jumps pass for diffusion, which is then less correlated."""
     told = FalseAlarms(np.full(3, 0.0012), 2e-5)
-    law = calibrated_law()
+    law = ONE_ERA
     plain = fit_law(*history(law, 4), told)
     better = corrected(plain, told)
     for name in ("correlations", "activity_spread", "wick_scale"):
@@ -129,27 +139,65 @@ def test_jump_sizes_are_found_from_what_is_beyond_a_bound() -> None:
     assert freedom == pytest.approx(3.0, abs=0.4)
 
 
-def gap_days(beta: float, count: int) -> StockDays:
+def gap_days(beta: float, count: int, spread: float = 0.0) -> StockDays:
+    """Return days of gaps, as many after a pause of BTC; slopes are what both vols make of beta."""
     random = np.random.default_rng(2)
-    days = BETA_FIRST_MS + DAY_MS * np.arange(count)
-    sigma = np.exp(random.normal(-3.5, 0.4, count))
-    pause = random.normal(0.0, 0.03, count)
-    gaps = sigma * (0.05 + 0.4 * student.rvs(2.8, size=count, random_state=random)) + beta * pause
+    days = START_MS + DAY_MS * np.arange(count)
+    sigma, btc = np.exp(random.normal((-3.5, -3.2), 0.4, (count, 2))).T
+    pause = btc * random.standard_normal(count)
+    eras = days // (ERA_DAYS * DAY_MS)
+    slopes = (
+        beta + spread * random.standard_normal(1 + int(eras.max() - eras.min()))[eras - eras.min()]
+    )
+    followed = slopes * sigma / USUAL.sigma / (btc / USUAL.btc_sigma) * pause
+    gaps = sigma * (0.05 + 0.4 * student.rvs(2.8, size=count, random_state=random)) + followed
     none: Floats = np.zeros(count)
-    return StockDays(days, gaps, sigma, pause, none > 0.0, none, none)
+    return StockDays(days, gaps, sigma, btc, pause, none > 0.0, none, none)
+
+
+USUAL = Usual(0.03, 0.04)
 
 
 def test_the_law_of_gaps_is_found_within_its_errors() -> None:
-    fit = fit_gap(gap_days(0.6, 3_000))
-    for true, value, error in zip((0.05, 0.4, 2.8, 0.6), fit.law, fit.errors, strict=True):
-        assert abs(value - true) < 4.0 * error
-        assert 0.0 < error < 0.1 * max(true, 0.3) + 0.15
-    fewer = fit_gap(gap_days(0.6, 750))
-    assert fewer.errors.scale == pytest.approx(2.0 * fit.errors.scale, rel=0.25)
+    fit = fit_gap(gap_days(0.6, 3_000), USUAL)
+    truth = {"mean": 0.05, "scale": 0.4, "freedom": 2.8, "beta": 0.6}
+    assert fit.errors.keys() == truth.keys()
+    for name, true in truth.items():
+        assert abs(getattr(fit.law, name) - true) < 4.0 * fit.errors[name]
+        assert 0.0 < fit.errors[name] < 0.1 * max(true, 0.3) + 0.15
+    fewer = fit_gap(gap_days(0.6, 750), USUAL)
+    assert fewer.errors["scale"] == pytest.approx(2.0 * fit.errors["scale"], rel=0.25)
+
+
+def test_slopes_of_eras_are_told_from_luck() -> None:
+    steady, changing = (fit_gap(gap_days(0.6, 7_000, each), USUAL) for each in (0.0, 0.4))
+    assert steady.law.beta_spread < 0.1
+    assert changing.law.beta_spread == pytest.approx(0.4, rel=0.35)
+    assert abs(changing.law.beta - 0.6) < 4.0 * changing.errors["beta"]
+    assert changing.errors["beta"] > 2.0 * steady.errors["beta"]
+
+
+def test_eras_of_vol_are_told_from_luck() -> None:
+    """Twenty-four half-years, each in an era of its own: the spread is known to a fifth.
+
+    Where there are no eras a spread is found by luck now and then: of three histories, in one.
+    """
+    clock = Clock(START_MS, HOUR_MS, ERA_HOURS)
+
+    def half_years(law: RegimeLaw, seed: int) -> Hours:
+        block = Regimes(law).draw(clock, 24, np.random.Generator(np.random.Philox(seed)))
+        parts = [hours_of(block, path) for path in range(24)]
+        return Hours(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+    found = era_spread_of(half_years(replace(ONE_ERA, era_spread=0.3), 5), ONE_ERA)
+    assert abs(found.value - 0.3) < 3.0 * found.error
+    assert 0.02 < found.error < 0.1
+    by_luck = [era_spread_of(half_years(ONE_ERA, seed), ONE_ERA).value for seed in (5, 6, 7)]
+    assert float(np.median(by_luck)) < 0.1
 
 
 def test_bootstrap_errors_are_those_of_other_histories() -> None:
-    law = calibrated_law()
+    law = ONE_ERA
     told = FalseAlarms(np.full(3, 0.0012), 2e-5)
     hours, levels = history(law, 4)
     errors = bootstrap_errors(hours, levels, told, 4)
@@ -172,6 +220,7 @@ def test_the_shipped_market_is_what_the_data_gives(market_data: Path) -> None:
     hours, known = hours.between(0, end), levels.times_ms < end
     assert hours.times_ms.size == shipped()["about"]["hours"]
     law, _ = fit_market(hours, Levels(levels.times_ms[known], levels.levels[known]))
+    law = replace(law, era_spread=era_spread_of(hours, law).value)
     again = tomllib.loads(to_toml({"market": asdict(law)}))["market"]
     for name, value in again.items():
         shipped_value = np.array(shipped()["market"][name])

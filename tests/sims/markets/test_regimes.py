@@ -1,6 +1,7 @@
 """The regime-switching market has the laws it says, and weights that make up for a tilt."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,14 @@ from sims.markets.regime_law import (
     STRESSED,
     RegimeLaw,
     calibrated_law,
+    daily_variances,
     scaled_law,
     seasons,
     stationary,
     transition,
 )
-from sims.markets.regimes import Regimes, Tilt, level_logs, tilted
+from sims.markets.regime_start import draw_start, level_logs
+from sims.markets.regimes import Regimes
 
 START_MS = 1_767_571_200_000
 ERRORS_MAX = 4.0
@@ -42,6 +45,7 @@ def plain_law() -> RegimeLaw:
         jump_rates=(0.0, 0.0, 0.0),
         wick_scale=1.0,
         wick_rate=0.0,
+        era_spread=0.0,
     )
 
 
@@ -106,7 +110,7 @@ def test_vols_and_correlation_are_those_of_the_regime(regime: int) -> None:
 
 
 def test_vol_is_that_of_activity_hours_and_jumps_together() -> None:
-    law = replace(calibrated_law(), rates=((0.0,) * 3,) * 3)
+    law = replace(calibrated_law(), rates=((0.0,) * 3,) * 3, era_spread=0.0)
     block = Regimes(law, start=1).draw(Clock(START_MS, HOUR_MS, 168), 8_000, random(5))
     an_hour = law.btc_vols[1] ** 2 / HOURS_A_YEAR
     jump = (draw_jumps(law.jumps(1), 400_000, random(1)) ** 2).mean()
@@ -144,7 +148,10 @@ def test_regimes_switch_as_their_rates_say() -> None:
     assert np.abs(shares @ exact - shares).max() < 1e-9
     market = Regimes(law)
     steps = Clock(START_MS, DAY_MS, 10)
-    regimes = market.draw_regimes(steps, 20_000, random(), np.zeros(20_000))
+    first = draw_start(law, -1, 0.0, 20_000, random()).regimes
+    untilted = np.zeros((20_000, 10), dtype=np.bool_)
+    regimes, ratios = market.draw_regimes(steps, first, untilted, random(2))
+    assert not ratios.any()
     for each in range(3):
         assert is_near((regimes[:, 0] == each) * 1.0, shares[each])
         assert is_near((regimes[:, -1] == each) * 1.0, shares[each])
@@ -184,12 +191,14 @@ def test_extremes_are_those_of_a_bridge_and_excursions_go_beyond() -> None:
 
 def test_levels_settle_where_their_regime_says_and_answer_to_moves() -> None:
     law = replace(plain_law(), level_slope=-1.0)
+    own = law.level_noise / np.sqrt(2.0 * law.level_reversion)
     begins, _ = level_logs(law)
     assert begins[0, 1] - begins[0, 0] == pytest.approx(np.log(law.level_ratio))
     clock = Clock(START_MS, HOUR_MS, 24 * 30)
     block = Regimes(law, start=0).draw(clock, 300, random(9))
     logs = np.log(block.levels)
-    assert np.allclose(logs[:, 0], begins[0])
+    assert is_near(logs[:, 0, 0], begins[0, 0])
+    assert logs[:, 0, 0].std() == pytest.approx(own, rel=0.2)
     ends = logs[:, -1]
     for column in range(2):
         error = ends[:, column].std() / np.sqrt(300)
@@ -208,35 +217,51 @@ def test_a_scaled_law_scales_moves_and_levels() -> None:
     assert half.jumps(0).scale == pytest.approx(0.5 * law.jumps(0).scale)
 
 
-TILTS = (
-    Tilt(stress=8.0),
-    Tilt(jumps=1.4),
-    Tilt(size=2.5),
-    Tilt(stress=4.0, jumps=1.5, size=2.0, mix=0.3),
-)
+def test_an_era_scales_every_vol_of_a_path_and_keeps_their_mean_square() -> None:
+    law = replace(plain_law(), era_spread=0.4, jump_rates=(3.0, 3.0, 3.0), level_noise=0.0)
+    block = Regimes(law, start=0, prices=(1.0, 1.0)).draw(CLOCK, 20_000, random(3))
+    eras = np.log(block.levels[:, 0, 0]) - level_logs(law)[0][0, 0]
+    assert is_near(eras, -(law.era_spread**2))
+    assert eras.std() == pytest.approx(law.era_spread, rel=0.03)
+    squares = (moves_of(block, 0) ** 2).mean(axis=1)
+    assert is_near(squares * HOURS_A_YEAR, 365.0 * daily_variances(law)[0])
+    high, low = squares[eras > 0.3].mean(), squares[eras < -0.6].mean()
+    ratio = np.exp(2.0 * eras[eras > 0.3]).mean() / np.exp(2.0 * eras[eras < -0.6]).mean()
+    assert high / low == pytest.approx(ratio, rel=0.1)
+    for column in range(2):
+        assert is_near(block.prices[:, -1, column], 1.0)
 
 
-@pytest.mark.parametrize("tilt", TILTS)
-def test_weights_make_up_for_the_tilt(tilt: Tilt) -> None:
-    plain = Regimes(prices=(1.0, 1.0), start=1)
-    paths = 12_000
-    block = replace(plain, tilt=tilt).draw(CLOCK, paths, random(11))
-    assert is_near(block.weights, 1.0)
-    assert is_near(block.weights * block.prices[:, -1, 0], 1.0)
-    assert block.weights.std() > 0.05
-    told = plain.draw(CLOCK, paths, random(12)).lows[:, :, 0].min(axis=1) < 0.9
-    drawn = block.lows[:, :, 0].min(axis=1) < 0.9
-    assert drawn.mean() > told.mean()
-    apart = (block.weights * drawn).mean() - told.mean()
-    errors = np.hypot((block.weights * drawn).std(), told.std()) / np.sqrt(paths)
-    assert abs(apart) < ERRORS_MAX * errors
+def test_a_start_given_its_level_is_one_of_those_that_happen_to_have_it() -> None:
+    law = replace(calibrated_law(), era_spread=0.3)
+    whole = draw_start(law, -1, 0.0, 400_000, random())
+    near = np.abs(whole.levels[:, 0] - np.log(0.9)) < 0.03
+    told = draw_start(law, -1, 0.9, 40_000, random(2))
+    assert np.allclose(told.levels[:, 0], np.log(0.9))
+    for regime in range(3):
+        shares = [(each == regime) * 1.0 for each in (whole.regimes[near], told.regimes)]
+        assert are_near(*shares)
+    assert are_near(whole.eras[near], told.eras)
+    assert whole.eras[near].std() == pytest.approx(told.eras.std(), rel=0.05)
+    assert are_near(whole.levels[near, 1], told.levels[:, 1])
 
 
-def test_a_tilt_leaves_probabilities() -> None:
-    told = transition(calibrated_law(), 1.0 / 24.0)
-    for stress in (1.0, 5.0, 1e9):
-        drawn = tilted(told, stress)
-        assert np.allclose(drawn.sum(axis=1), 1.0)
-        assert (drawn >= 0.0).all()
-        assert (drawn[:2, STRESSED] >= told[:2, STRESSED]).all()
-    assert np.array_equal(tilted(told, 1.0), told)
+def are_near(one: Floats, other: Floats) -> bool:
+    """Whether two means are within 4 standard errors of their difference."""
+    error = np.hypot(*(each.std() / np.sqrt(each.size) for each in (one, other)))
+    return bool(abs(one.mean() - other.mean()) <= ERRORS_MAX * error)
+
+
+def test_a_low_level_at_the_start_is_a_quiet_month() -> None:
+    clock = Clock(START_MS, HOUR_MS, 24 * 10)
+    quiet, wild = (
+        (moves_of(Regimes(level=level).draw(clock, 400, random()), 0) ** 2).mean()
+        for level in (0.3, 0.9)
+    )
+    assert wild > 3.0 * quiet
+
+
+@pytest.mark.parametrize("fields", [{"start": 3}, {"start": -2}, {"level": 0.05}, {"level": 4.0}])
+def test_a_start_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        Regimes(**fields)

@@ -1,5 +1,6 @@
 """A replay is the history, to the cent, at its own times."""
 
+import gzip
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from amm.oracle import OracleRules
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS
 from sims.markets.block import Clock, MarketBlock
 from sims.markets.history import HistoryError
 from sims.markets.replayed import Replayed
-from tests.sims.markets.conftest import BEGIN, BROKEN, OUTAGE, WEEKS
+from tests.sims.markets.conftest import BEGIN, BROKEN, OUTAGE, WEEKS, stamp
 
 
 def instant(text: str) -> int:
@@ -91,10 +93,85 @@ def test_days_are_drawn_without_repetition(made_history: Path) -> None:
 
 def test_levels_are_fed_where_recorded(made_history: Path) -> None:
     levels = draw(Replayed(made_history), Clock(BEGIN, HOUR_MS, 72)).levels
-    assert not levels[:, :24].any()
+    assert (levels[:, 0] > 0.0).all()
+    assert not levels[:, 1:24].any()
     np.testing.assert_allclose(levels[:, 24:48, 0], 0.92 * 0.40)
     np.testing.assert_allclose(levels[:, 48:72, 0], 0.92 * 0.41)
-    assert not levels[..., 1].any()
+    assert not levels[:, 1:, 1].any()
+
+
+def write_walk(folder: Path, days: int, change: int, vols: tuple[float, float], seg: bool) -> Path:
+    """Write hours of which each moves by exactly its vol, up and down; vols change on a day."""
+    for symbol in ("BTC", "ETH"):
+        lines, price = ["ts,open,high,low,close,volume,seg"], 100.0
+        for hour in range(24 * days):
+            late = hour >= 24 * change
+            move = vols[late] / np.sqrt(8_760.0) * (1 if hour % 2 else -1)
+            end = price * float(np.exp(move))
+            low, high = sorted((price, end))
+            cells = f"{price:.9f},{high:.9f},{low:.9f},{end:.9f},1,{int(late and seg)}"
+            lines.append(f"{stamp(BEGIN + hour * HOUR_MS)},{cells}")
+            price = end
+        (folder / f"{symbol}_1h.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("seg", [False, True])
+def test_a_replay_begins_at_the_vol_of_the_days_before(tmp_path: Path, seg: bool) -> None:
+    """Also across a break: the estimator keeps what it knew."""
+    model = Replayed(write_walk(tmp_path, 90, 80, (0.5, 0.9), seg))
+    rules = OracleRules()
+    before, after = (
+        draw(model, Clock(BEGIN + day * DAY_MS, HOUR_MS, 24)).levels[0, 0] for day in (80, 90 - 1)
+    )
+    np.testing.assert_allclose(before, 0.5 + rules.vol_add_on, rtol=2e-3)
+    assert (after > 0.65).all()
+    assert (after < 0.9 + rules.vol_add_on).all()
+
+
+USUAL = 0.8 / 0.67449 + OracleRules().vol_add_on
+"""Of moves of a vol of 0.8 that all are as large: half of normal ones are below 0.67 deviations."""
+
+
+def test_without_days_before_a_replay_begins_at_the_usual_vol_of_its_first(tmp_path: Path) -> None:
+    folder = write_walk(tmp_path, 3, 0, (0.5, 0.8), False)
+    levels = draw(Replayed(folder), Clock(BEGIN, HOUR_MS, 48)).levels
+    np.testing.assert_allclose(levels[:, 0], USUAL, rtol=1e-4)
+    assert not levels[:, 1:].any()
+
+
+def test_a_crash_on_the_first_day_does_not_rule_its_start(tmp_path: Path) -> None:
+    folder = write_walk(tmp_path, 3, 0, (0.5, 0.8), False)
+    path = folder / "BTC_1h.csv"
+    lines = path.read_text().splitlines()
+    cells = lines[11].split(",")
+    cells[3] = cells[4] = str(float(cells[1]) * 0.7)
+    path.write_text("\n".join([*lines[:11], ",".join(cells), *lines[12:]]) + "\n")
+    levels = draw(Replayed(folder), Clock(BEGIN, HOUR_MS, 48)).levels
+    np.testing.assert_allclose(levels[0, 0], USUAL, rtol=1e-4)
+
+
+def test_files_may_name_utc_either_way_and_have_columns_in_any_order(tmp_path: Path) -> None:
+    folder = write_walk(tmp_path, 3, 0, (0.5, 0.8), False)
+    clock = Clock(BEGIN, HOUR_MS, 48)
+    told = draw(Replayed(folder), clock)
+    other = tmp_path / "other" / "crypto"
+    other.mkdir(parents=True)
+    for symbol in ("BTC", "ETH"):
+        rows = [line.split(",") for line in (folder / f"{symbol}_1h.csv").read_text().split()]
+        text = "\n".join(",".join([*reversed(row), "x"]) for row in rows)
+        packed = gzip.compress(text.replace("Z,", "+00:00,").encode())
+        (other / f"{symbol}_1h.csv.gz").write_bytes(packed)
+    for one, two in zip(told, draw(Replayed(other.parent), clock), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_bars_longer_than_their_name_says_are_refused(tmp_path: Path) -> None:
+    write_walk(tmp_path, 2, 0, (0.5, 0.8), False)
+    for symbol in ("BTC", "ETH"):
+        (tmp_path / f"{symbol}_1h.csv").rename(tmp_path / f"{symbol}_5m.csv")
+    with pytest.raises(HistoryError, match=r"BTC_5m\.csv: no bar begins less than 60 minutes"):
+        draw(Replayed(tmp_path, rows="5m"), Clock(BEGIN, HOUR_MS, 4))
 
 
 def test_a_stock_must_be_known_throughout(made_history: Path) -> None:
@@ -170,7 +247,9 @@ def test_march_2020(market_data: Path) -> None:
     assert block.times_ms[bitcoin.argmin()] == instant("2020-03-13")
     assert block.highs[0, :, 0].max() == 7_966.17
     assert block.prices[0, [0, -1], 0].tolist() == [7_934.58, 4_800.0]
-    assert not block.levels.any()
+    assert not block.levels[:, 1:].any()
+    # A quiet week and a bad one before it; the exchange's usual start would be 0.6 for both.
+    np.testing.assert_allclose(block.levels[0, 0], [0.658, 1.091], atol=0.001)
     # Days only: the open until the close.
     assert np.unique(block.stocks[0, :, 0]).size == 3
     np.testing.assert_array_equal(np.diff(block.stocks[0, 14:20], axis=0), 0.0)

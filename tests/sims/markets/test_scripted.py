@@ -1,6 +1,7 @@
 """Scripts reach what they say on every path, around a mean that is the script."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -197,3 +198,17 @@ def test_a_stock_that_cannot_be_is_refused(fields: dict[str, float]) -> None:
 def test_an_index_that_could_run_away_is_refused(fields: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="vol index: "):
         VolIndex(**fields)
+
+
+def test_what_nobody_sees_is_no_number_and_the_market_moves_on() -> None:
+    hidden = draw(CRASH, replace(REBOUND, is_seen=False), ScriptLeg(1))
+    seen = draw(CRASH, REBOUND, ScriptLeg(1))
+    for unseen, whole in zip(
+        (hidden.prices, hidden.lows, hidden.highs),
+        (seen.prices, seen.lows, seen.highs),
+        strict=True,
+    ):
+        assert np.isnan(unseen[:, 7:19]).all()
+        np.testing.assert_array_equal(unseen[:, :7], whole[:, :7])
+        np.testing.assert_array_equal(unseen[:, 19:], whole[:, 19:])
+    np.testing.assert_array_equal(hidden.levels, seen.levels)

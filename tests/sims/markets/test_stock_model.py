@@ -9,8 +9,8 @@ from scipy.stats import kstest
 from amm.units import HOUR_MS, MINUTE_MS
 from sims.markets.block import Clock, Floats
 from sims.markets.regimes import Regimes
+from sims.markets.stock_betas import DECAY, RATIO_MAX, Betas
 from sims.markets.stock_model import (
-    DECAY,
     Gap,
     Stock,
     Stocks,
@@ -45,7 +45,8 @@ def draw(
     btc = np.zeros((paths, clock.steps + 1))
     btc[:, 1:] = np.cumsum(step * shocks - step * step / 2.0, axis=1)
     is_stressed = np.full(btc.shape, stressed)
-    prices, _ = draw_stocks(stocks, clock, btc, is_stressed, random())
+    variances = np.full(paths, vol**2 / 365.0)
+    prices, _ = draw_stocks(stocks, clock, btc, is_stressed, variances, random())
     return np.log(prices), btc
 
 
@@ -126,6 +127,41 @@ def test_gaps_follow_btc_over_the_closed_hours(weekend: bool, law: Gap) -> None:
     beta = (apart * gaps).sum() / (apart**2).sum()
     error = (gaps - beta * apart).std() / np.sqrt((apart**2).sum())
     assert abs(beta - law.beta) < ERRORS_MAX * error + 0.01
+
+
+def slope(logs: Floats, btc: Floats) -> tuple[float, float]:
+    """Return the slope of gaps after a night on BTC, and its standard error."""
+    gaps, pause = (gaps_of(each, HALVES, weekend=False).ravel() for each in (logs[:, :, 0], btc))
+    beta = float((pause * gaps).sum() / (pause**2).sum())
+    return beta, float((gaps - beta * pause).std() / np.sqrt((pause**2).sum()))
+
+
+@pytest.mark.parametrize(("vol", "ratio"), [(0.4, 2.0), (0.8, 1.0), (1.6, 0.5)])
+def test_a_slope_falls_as_the_vol_of_btc_rises(vol: float, ratio: float) -> None:
+    law = NIGHT._replace(scale=0.05)
+    stock = ONE._replace(overnight=law, weekend=law, session=0.05, session_beta=0.0)
+    usual = 0.8 / np.sqrt(365.0)
+    beta, error = slope(*draw(Stocks((stock,), reversion=1.0, btc_sigma=usual), HALVES, 800, vol))
+    # BTC's own average wanders: a slope in proportion to 1 / vol is a little steeper in the mean.
+    assert abs(beta - ratio * law.beta) < 4.0 * error + 0.06 * ratio * law.beta
+
+
+def test_slopes_have_their_eras_all_stocks_together() -> None:
+    law = NIGHT._replace(scale=0.05, beta_spread=0.4)
+    stock = ONE._replace(overnight=law, weekend=law, session=0.05, session_beta=0.0)
+    logs, btc = draw(Stocks((stock, stock)), HALVES, 800, vol=0.8)
+    pause, found = gaps_of(btc, HALVES, weekend=False), []
+    for column in range(2):
+        gaps = gaps_of(logs[:, :, column], HALVES, weekend=False)
+        found.append((gaps * pause).sum(axis=1) / (pause**2).sum(axis=1))
+    assert np.std(found[0]) == pytest.approx(0.4, rel=0.15)
+    assert np.corrcoef(found)[0, 1] > 0.9
+
+
+def test_no_ratio_of_vols_is_wider_than_was_seen() -> None:
+    betas = Betas({"overnight": np.array([[0.5, 0.0]])}, np.zeros(2), np.array([0.03]), 0.04)
+    at = betas.at("overnight", np.array([[0.03**2], [0.3**2]]), np.array([0.04**2, 0.001**2]))
+    assert at.ravel() == pytest.approx([0.5, 0.5 * RATIO_MAX])
 
 
 def test_stocks_fall_together_and_more_so_under_stress() -> None:
