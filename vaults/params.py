@@ -43,7 +43,7 @@ class Parameters(NamedTuple):
     total_min_ppm: int = 500
     strike_low: float = 0.70
     strike_high: float = 1.40
-    stress_share_ppm: int = 700_000
+    stress_share_ppm: int = 250_000
     # Rent of locked capital.
     rent_from: float = 0.5
     rent_max: float = 0.75

@@ -33,6 +33,8 @@ Floats = npt.NDArray[np.float64]
 
 BLOCK = 100
 """Years drawn at a time: bounds memory. What a year is depends on the seed and its block only."""
+STRESS_SHARE_PPM = 700_000
+"""Of all designs: fuller pools than the exchange's, so that the order of layers matters."""
 WINDOWS = {"day": 1, "week": 7, "month": 30}
 
 
@@ -47,7 +49,7 @@ class Design(NamedTuple):
 
     def parameters(self) -> Parameters:
         """Return the parameters of a token under this design."""
-        return Parameters()._replace(**self.changes)
+        return Parameters(stress_share_ppm=STRESS_SHARE_PPM)._replace(**self.changes)
 
 
 MAIN_FIRST = Design({"cover_layer_ppm": 0, "cover_least_ppm": 2_000_000})

@@ -33,6 +33,7 @@ from vaults.rejects import Reject
 
 NOW = START_MS + MINUTE_MS + 1_000
 LATER = NOW + MINUTE_MS
+WIDE = {"account_share_ppm": 10**6, "series_share_ppm": 10**6, "stress_share_ppm": 700_000}
 
 
 def in_force(exchange: Exchange) -> Parameters:
@@ -103,7 +104,7 @@ def test_what_cannot_be_is_refused(exchange: Exchange, changes: dict[str, Any]) 
 def test_capacity_is_never_broken(exchange: Exchange) -> None:
     """Neither announced nor adopted; once there is room again it is adopted as announced."""
     changes = {"insurance_backing_ppm": 0, "account_share_ppm": 1_000_000}
-    wide = announce(exchange, NOW, account_share_ppm=10**6, series_share_ppm=10**6)
+    wide = announce(exchange, NOW, **WIDE)
     assert adopt(exchange, wide.row, NOW).code == 0
     assert announce(exchange, **changes).row == 3
     bought = exchange.execute(opening(22 * ONE // 10), "open").outcome
@@ -121,7 +122,7 @@ def test_capacity_is_never_broken(exchange: Exchange) -> None:
 
 def test_a_loss_of_backing_keeps_no_rules_in_force(exchange: Exchange) -> None:
     """Where locks are backed no more, what backs them as well as before can be changed."""
-    wide = announce(exchange, NOW, account_share_ppm=10**6, series_share_ppm=10**6)
+    wide = announce(exchange, NOW, **WIDE)
     assert adopt(exchange, wide.row, NOW).code == 0
     assert exchange.execute(opening(22 * ONE // 10), "call").outcome.code == 0
     put = Open(TOKEN, "buyer", "ETH", "put", 4_000 * ONE, ONE // 4, ONE, NOW)

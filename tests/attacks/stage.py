@@ -11,7 +11,7 @@ from vaults.params import Parameters
 DEPOSIT_MAIN, REDEEM_MAIN = RequestKind.DEPOSIT_MAIN, RequestKind.REDEEM_MAIN
 DEPOSIT_INSURANCE = RequestKind.DEPOSIT_INSURANCE
 REDEEM_INSURANCE = RequestKind.REDEEM_INSURANCE
-WIDE = Parameters(series_share_ppm=10**6, account_share_ppm=10**6)
+WIDE = Parameters(series_share_ppm=10**6, account_share_ppm=10**6, stress_share_ppm=700_000)
 MAIN_PROVIDER, INSURANCE_PROVIDER = 0, 1
 
 

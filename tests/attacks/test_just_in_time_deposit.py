@@ -10,7 +10,7 @@ from vaults.moves import Flow, RequestKind
 from vaults.params import Parameters
 from vaults.rejects import Reject
 
-WIDE = Parameters(series_share_ppm=10**6, account_share_ppm=10**6)
+WIDE = Parameters(series_share_ppm=10**6, account_share_ppm=10**6, stress_share_ppm=700_000)
 DEPOSIT = 10_000 * ONE
 
 

@@ -23,7 +23,12 @@ from vaults.shares import exit_fee, gross_for
 from vaults.state import NONE, State
 
 REAL = Parameters(
-    series_share_ppm=PPM, account_share_ppm=PPM, cooldown_ms=0, window_marks_min=0, measure_ms=0
+    series_share_ppm=PPM,
+    account_share_ppm=PPM,
+    stress_share_ppm=700_000,
+    cooldown_ms=0,
+    window_marks_min=0,
+    measure_ms=0,
 )
 """The defaults, but for limits on traders, for cooldown, and flushes after a single tick."""
 LEVEL = REAL._replace(

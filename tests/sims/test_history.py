@@ -178,7 +178,7 @@ def test_prices_outside_of_the_range_are_not_read(tmp_path: Path) -> None:
         (bar(1).replace("01:00:00", "01:30:00"), "not on the hour"),
         (bar(1).replace("01:00:00", "01:00:01"), "not on the hour"),
         (bar(1).replace("2024-01-01", "2024-13-01"), "is no time"),
-        (bar(1).replace("Z", "+00:00"), "is not a time such as"),
+        (bar(1).replace("Z", "+01:00"), "is not a time such as"),
         (bar(1).replace("T", " "), "is not a time such as"),
         (bar(1) + ",1", "8 cells under 7 columns"),
         ("", "0 cells under 7 columns"),

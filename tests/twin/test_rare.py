@@ -18,7 +18,11 @@ REDEEM_INSURANCE = RequestKind.REDEEM_INSURANCE
 LP, INSURER, TRADER, OTHER = 0, 1, 2, 3
 MAIN = 10_000 * ONE
 WIDE = Parameters(
-    window_marks_min=2, series_share_ppm=PPM, account_share_ppm=PPM, cover_period_flushes=2
+    window_marks_min=2,
+    series_share_ppm=PPM,
+    account_share_ppm=PPM,
+    stress_share_ppm=700_000,
+    cover_period_flushes=2,
 )
 BACKED = WIDE._replace(
     insurance_backing_ppm=PPM, main_backing_ppm=PPM, stress_share_ppm=PPM, total_min_ppm=0

@@ -17,7 +17,11 @@ from vaults.rejects import Reject
 from vaults.risk import SPOT_MOVES, VOL_MOVES, book_greeks, loss_table
 
 LIVELY = Parameters(
-    window_marks_min=2, series_share_ppm=PPM, account_share_ppm=PPM, cover_period_flushes=2
+    window_marks_min=2,
+    series_share_ppm=PPM,
+    account_share_ppm=PPM,
+    stress_share_ppm=700_000,
+    cover_period_flushes=2,
 )
 """Flushes need few ticks and positions can be large, so that pools lose and win."""
 REGIMES = (

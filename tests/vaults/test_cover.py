@@ -16,7 +16,9 @@ from vaults.rejects import Reject
 from vaults.state import ADVANCE_LOTS
 
 MAIN_PROVIDER, INSURANCE_PROVIDER, TRADER = 0, 1, 2
-WIDE = Parameters(series_share_ppm=PPM, account_share_ppm=PPM, cover_period_flushes=4)
+WIDE = Parameters(
+    series_share_ppm=PPM, account_share_ppm=PPM, stress_share_ppm=700_000, cover_period_flushes=4
+)
 
 
 @cache

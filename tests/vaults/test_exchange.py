@@ -64,7 +64,7 @@ def test_the_worked_example_in_parts() -> None:
 
 def test_an_order_reports_the_first_refusal_that_applies() -> None:
     """With every fault at once, and one removed at a time, the codes come in their order."""
-    wide = Parameters(series_share_ppm=10**6, account_share_ppm=10**6)
+    wide = Parameters(series_share_ppm=10**6, account_share_ppm=10**6, stress_share_ppm=700_000)
     bench = funded(parameters=wide)
     other, account = bench.account(), bench.account(ONE)
     opened(bench, other, 10_000 * ONE, 110_000)

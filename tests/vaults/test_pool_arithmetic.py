@@ -513,7 +513,9 @@ def test_the_exit_fee() -> None:
 @pytest.mark.parametrize("insurance", [False, True])
 def test_the_exit_fee_is_by_what_leaves(insurance: bool, asked: int) -> None:
     """What is asked for where that is free, what is free where more is asked for."""
-    wide = Parameters(series_share_ppm=PPM, account_share_ppm=PPM, cooldown_ms=0)
+    wide = Parameters(
+        series_share_ppm=PPM, account_share_ppm=PPM, stress_share_ppm=700_000, cooldown_ms=0
+    )
     bench = funded(1_000 * ONE, 500 * ONE, wide)
     trader = bench.account()
     for strike, is_call in ((110_000, True), (90_000, False)):

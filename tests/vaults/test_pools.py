@@ -29,7 +29,7 @@ DEPOSIT_MAIN, REDEEM_MAIN = RequestKind.DEPOSIT_MAIN, RequestKind.REDEEM_MAIN
 DEPOSIT_INSURANCE = RequestKind.DEPOSIT_INSURANCE
 REDEEM_INSURANCE = RequestKind.REDEEM_INSURANCE
 MAIN_PROVIDER, INSURANCE_PROVIDER = 0, 1
-WIDE = Parameters(series_share_ppm=PPM, account_share_ppm=PPM)
+WIDE = Parameters(series_share_ppm=PPM, account_share_ppm=PPM, stress_share_ppm=700_000)
 MANY = st.integers(1, 10**14)
 
 

@@ -182,7 +182,7 @@ def test_what_a_sale_pays_is_split_too() -> None:
 
 def test_rent_is_part_of_premium_and_counted_apart() -> None:
     """Above half utilisation the lock costs its price, on top of the stream."""
-    wide = Parameters(series_share_ppm=10**6, account_share_ppm=10**6)
+    wide = Parameters(series_share_ppm=10**6, account_share_ppm=10**6, stress_share_ppm=700_000)
     bench = funded(1_000 * ONE, parameters=wide)
     account = bench.account()
     assert bench.open(account, 1_500 * ONE).refusal.code == Reject.NONE

@@ -206,7 +206,9 @@ def test_the_least_capacity_is_the_capacity() -> None:
 
 def test_a_pool_that_has_lost_everything_still_buys_back() -> None:
     """With no NAV left the tolerance is a tenth of the seed: sales are paid, nothing overflows."""
-    wide = Parameters(series_share_ppm=PPM, account_share_ppm=PPM, cover_layer_ppm=0)
+    wide = Parameters(
+        series_share_ppm=PPM, account_share_ppm=PPM, stress_share_ppm=700_000, cover_layer_ppm=0
+    )
     bench = funded(1_000 * ONE, 500 * ONE, wide)
     account = bench.account()
     for _ in range(12):
@@ -229,7 +231,7 @@ def test_an_order_beyond_any_pool_is_only_refused(notional: int) -> None:
     bench = funded()
     account = bench.account()
     assert bench.open(account, notional).refusal.code == Reject.SERIES_SHARE
-    bench.change(series_share_ppm=PPM, account_share_ppm=PPM)
+    bench.change(series_share_ppm=PPM, account_share_ppm=PPM, stress_share_ppm=700_000)
     assert bench.open(account, 30_000 * ONE).refusal.code == Reject.SERIES_SHARE
 
 
