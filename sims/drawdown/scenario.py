@@ -1,10 +1,16 @@
 """A scenario: pools, the market they face, who trades with them, and how long and often."""
 
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
+from msgspec import Meta, Struct
+
+from amm.ssvi import BTC_SURFACE, ETH_SURFACE, Ssvi
 from amm.units import DAY_MS, MINUTE_MS
 from sims.markets.block import Clock, MarketModel
 from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
+
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,7 @@ class PoolPlan:
         insurance: Tokens insurers bring at the start.
         parameters: The token's.
         terms: Of each underlying.
+        surfaces: Of each underlying, at any level.
     """
 
     token: str = "TSLA.M"
@@ -26,84 +33,109 @@ class PoolPlan:
     insurance: float = 1_500.0
     parameters: Parameters = field(default_factory=Parameters)
     terms: tuple[Terms, Terms] = (BTC_TERMS, ETH_TERMS)
+    surfaces: tuple[Ssvi, Ssvi] = (BTC_SURFACE, ETH_SURFACE)
 
 
-@dataclass(frozen=True, slots=True)
-class Buyers:
-    """Who buys options; sizes are parts of what main LPs bring at the start.
+class Buyers(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who buys options; sizes are parts of what main LPs bring at the start."""
 
-    Attributes:
-        orders_per_day: Mean number of orders; they come at random.
-        size: Median notional of an order.
-        size_spread: Standard deviation of its logarithm.
-        bitcoin: Share of orders in the first underlying.
-        calls: Share of calls where the index has not moved for a day.
-        momentum: How much a day's move of 5 % shifts that share.
-        strike_spread: Standard deviation of log(strike / index), out of the money.
-        strike_steps: Buyers take every so many-th strike of the ladder: round numbers.
-        holding_days: Mean of the holding law.
-        holding: Law of the holding time: `exponential`, `fixed` or `lognormal`.
-        self_funding: Share of positions that pay their premium by selling parts of themselves.
-        premium_days: Days of premium other buyers bring beside the price.
-        take_profit: Share of positions sold early once worth twice what was paid.
-        stop_loss: Share of positions sold early once worth half of what was paid.
-        trailing: Share of positions sold early once they lost 30 % of their best value.
-    """
+    orders_per_day: Annotated[
+        float, Meta(ge=0, le=10_000, description="Mean number of orders; they come at random.")
+    ] = 12.0
+    size: Annotated[float, Meta(gt=0, le=1, description="Median notional of an order.")] = 0.008
+    size_spread: Annotated[
+        float, Meta(ge=0, le=3, description="Standard deviation of its logarithm.")
+    ] = 0.8
+    bitcoin: Annotated[
+        Share, Meta(description="Share of orders in BTC; the others are in ETH.")
+    ] = 0.6
+    calls: Annotated[
+        Share, Meta(description="Share of calls where the index has not moved for a day.")
+    ] = 0.6
+    momentum: Annotated[
+        float, Meta(ge=-1, le=1, description="How much a day's move of 5 % shifts that share.")
+    ] = 0.15
+    strike_spread: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Standard deviation of log(strike / index), out of the money.",
+        ),
+    ] = 0.05
+    strike_steps: Annotated[
+        int, Meta(ge=1, le=100, description="Every so many-th strike is taken: round numbers.")
+    ] = 2
+    holding_days: Annotated[float, Meta(gt=0, le=3_650, description="Mean of the holding law.")] = (
+        4.0
+    )
+    holding: Annotated[
+        Literal["exponential", "fixed", "lognormal"], Meta(description="Law of the holding time.")
+    ] = "exponential"
+    self_funding: Annotated[
+        Share,
+        Meta(description="Share of positions that pay premium by selling parts of themselves."),
+    ] = 0.3
+    premium_days: Annotated[
+        float,
+        Meta(ge=1, le=365, description="Days of premium other buyers bring beside the price."),
+    ] = 14.0
+    take_profit: Annotated[
+        Share, Meta(description="Share of positions sold early once worth twice what was paid.")
+    ] = 0.2
+    stop_loss: Annotated[
+        Share, Meta(description="Share of positions sold early once worth half of what was paid.")
+    ] = 0.15
+    trailing: Annotated[
+        Share,
+        Meta(description="Share of positions sold early once they lost 30 % of their best value."),
+    ] = 0.15
 
-    orders_per_day: float = 12.0
-    size: float = 0.008
-    size_spread: float = 0.8
-    bitcoin: float = 0.6
-    calls: float = 0.6
-    momentum: float = 0.15
-    strike_spread: float = 0.05
-    strike_steps: int = 2
-    holding_days: float = 4.0
-    holding: str = "exponential"
-    self_funding: float = 0.3
-    premium_days: float = 14.0
-    take_profit: float = 0.2
-    stop_loss: float = 0.15
-    trailing: float = 0.15
+    def __post_init__(self) -> None:
+        """Refuse rules of leaving that more than all positions have.
+
+        Raises:
+            ValueError: Always then.
+        """
+        if self.take_profit + self.stop_loss + self.trailing > 1.0:
+            raise ValueError("take_profit, stop_loss and trailing are more than 1 together")
 
 
-@dataclass(frozen=True, slots=True)
-class Informed:
-    """Who knows something before the exchange does; sizes as of `Buyers`.
+class Informed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who knows something before the exchange does; sizes as of `Buyers`."""
 
-    Attributes:
-        orders_per_day: Chances they look at, each one taken if it promises a gain after costs.
-        size: Notional of an order.
-        lead_seconds: How much earlier than the exchange they see the index.
-        vol_orders_per_day: Chances of those who see the next vol level a step early.
-    """
+    orders_per_day: Annotated[
+        float,
+        Meta(
+            ge=0, le=10_000, description="Chances looked at; taken if a gain is left after costs."
+        ),
+    ] = 0.0
+    size: Annotated[float, Meta(gt=0, le=1, description="Notional of an order.")] = 0.01
+    lead_seconds: Annotated[
+        float, Meta(ge=0, le=900, description="How much earlier than the exchange they see prices.")
+    ] = 10.0
+    vol_orders_per_day: Annotated[
+        float,
+        Meta(ge=0, le=10_000, description="Chances of those who see the vol level a step early."),
+    ] = 0.0
 
-    orders_per_day: float = 0.0
-    size: float = 0.01
-    lead_seconds: float = 10.0
-    vol_orders_per_day: float = 0.0
 
+class Providers(Struct, frozen=True, forbid_unknown_fields=True):
+    """How LPs come and go; rates are parts of the pool's shares a day."""
 
-@dataclass(frozen=True, slots=True)
-class Providers:
-    """How LPs come and go; rates are parts of the pool's shares a day.
-
-    Attributes:
-        main_inflow: Tokens main LPs bring a day, over what they brought at the start.
-        main_outflow: Part of main shares redeemed a day.
-        main_run: Part of main shares redeemed in a day for each 1 % the share price fell since the
-            day before.
-        insurance_inflow: As `main_inflow`, of insurers.
-        insurance_outflow: As `main_outflow`.
-        insurance_run: As `main_run`.
-    """
-
-    main_inflow: float = 0.005
-    main_outflow: float = 0.005
-    main_run: float = 0.01
-    insurance_inflow: float = 0.002
-    insurance_outflow: float = 0.002
-    insurance_run: float = 0.01
+    main_inflow: Annotated[
+        Share, Meta(description="Tokens main LPs bring a day, over what they brought at the start.")
+    ] = 0.005
+    main_outflow: Annotated[Share, Meta(description="Part of main shares redeemed a day.")] = 0.005
+    main_run: Annotated[
+        Share,
+        Meta(
+            description="Part of them redeemed in a day for each 1 % the share price fell in one."
+        ),
+    ] = 0.01
+    insurance_inflow: Annotated[Share, Meta(description="As main_inflow, of insurers.")] = 0.002
+    insurance_outflow: Annotated[Share, Meta(description="As main_outflow, of insurers.")] = 0.002
+    insurance_run: Annotated[Share, Meta(description="As main_run, of insurers.")] = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Trace(NamedTuple):
         utilisation: Locked over what may be locked.
         premium: Tokens accrued since the start, rent included.
         paid_out: Tokens paid for closings and at the cap since the start.
+        cashed_out: Those of them paid at the cap.
         open_series: Series with open positions.
         condition: `vaults.condition.Condition`.
         losses: What main LPs would lose where the pool was used most, in tokens, by the moves of
@@ -52,13 +53,17 @@ class Trace(NamedTuple):
     utilisation: Floats
     premium: Floats
     paid_out: Floats
+    cashed_out: Floats
     open_series: Ints
     condition: Ints
     losses: Floats
     losses_step: int
 
 
-_SEEN = ("share_price", "insurance", "advances", "locked", "utilisation", "premium", "paid_out")
+_SEEN = (
+    "share_price", "insurance", "advances", "locked", "utilisation", "premium", "paid_out",
+    "cashed_out",
+)  # fmt: skip
 _COUNTED = ("open_series", "condition")
 
 
@@ -77,6 +82,7 @@ def _look(desk: Desk, now_ms: int) -> dict[str, float]:
         "utilisation": used_of(desk.world),
         "premium": moved[Flow.PREMIUM_ACCRUED] + moved[Flow.RENT_ACCRUED],
         "paid_out": moved[Flow.CLOSE] + moved[Flow.CASH_OUT],
+        "cashed_out": moved[Flow.CASH_OUT],
         "open_series": np.count_nonzero(series["open_notional"]),
         "condition": condition(state, desk.world.rules, market, now_ms),
     }

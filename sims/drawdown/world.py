@@ -6,7 +6,6 @@ import numpy as np
 
 from amm.kernel import kernel
 from amm.oracle import START_VOL, OracleRules, initial_state
-from amm.ssvi import DEFAULT_SURFACES
 from amm.units import HOUR_MS
 from sims.drawdown.scenario import PoolPlan
 from vaults.market import Market, new_market
@@ -67,13 +66,12 @@ def make_world(plan: PoolPlan, step_ms: int, rows: int, commands: int = 0) -> Wo
         vaults.params.ParameterError: For parameters that cannot be.
     """
     parameters = step_parameters(plan.parameters, step_ms)
-    shapes = tuple(DEFAULT_SURFACES[symbol] for symbol in SYMBOLS)
     oracle_rules = step_oracle_rules(step_ms)
     state = empty_state(FLOWS, rows)
     state = state._replace(log=np.zeros((_moves_of(state, rows), 6), dtype=np.int64))
     return World(
         state,
-        make_rules(parameters, plan.terms, shapes),
+        make_rules(parameters, plan.terms, plan.surfaces),
         new_market(initial_state(START_VOL), oracle_rules),
         oracle_rules,
         np.zeros((commands, COMMAND_WIDTH), dtype=np.int64),

@@ -49,6 +49,13 @@ CRASH = Scenario(
 RUIN = replace(
     CRASH,
     name="ruin",
+    pools=(
+        PoolPlan(
+            main=5_000.0,
+            insurance=600.0,
+            parameters=Parameters(cooldown_ms=0, stress_share_ppm=700_000),
+        ),
+    ),
     market=Drifting(level=0.25, vol=0.25, pushes=((200, -0.4),)),
     buyers=Buyers(
         orders_per_day=400.0,

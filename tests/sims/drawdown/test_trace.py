@@ -35,6 +35,7 @@ def test_a_trace_ends_where_its_path_ended() -> None:
         assert trace.insurance[::24] == pytest.approx(daily["insurance"][pool], rel=1e-6)
         paid = total(outcome, "paid_out")[pool, 4] + total(outcome, "cashed_out")[pool, 4]
         assert trace.paid_out[-1] == pytest.approx(paid)
+        assert trace.cashed_out[-1] == total(outcome, "cashed_out")[pool, 4]
 
 
 def test_a_trace_says_what_could_be_lost_where_the_pool_was_used_most() -> None:
