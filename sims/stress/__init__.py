@@ -1,0 +1,1 @@
+"""The stress library: scenarios with claims, run and judged."""
