@@ -1,0 +1,1 @@
+"""The same pools promising stock tokens or dollars, when a stock opens far from its close."""
