@@ -18,7 +18,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amm.units import DAY_MS, MINUTE_MS
-from api.commands import audit, database, feed, keys, market, pool, serve, study, verify
+from api.commands import (
+    audit,
+    database,
+    feed,
+    keys,
+    pool,
+    serve,
+    simulate,
+    study,
+    verify,
+)
 from api.commands.database import SYMBOLS
 from api.commands.inputs import (
     BAD_INPUT,
@@ -57,7 +67,7 @@ app.add_typer(surface, name="surface")
 app.add_typer(keys.app, name="keys")
 app.add_typer(study.app, name="study")
 app.add_typer(feed.app, name="feed")
-app.add_typer(market.app, name="simulate")
+app.add_typer(simulate.app, name="simulate")
 app.command()(serve.serve)
 app.command()(audit.audit)
 app.command()(pool.pool)

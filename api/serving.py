@@ -38,6 +38,7 @@ from api.logs import Log
 from api.service import Service
 from api.sessions import Sessions
 from api.settings import DEFAULT_DATABASE, DEMO_DATABASE, Settings, SettingsError, read_master_key
+from api.simulations.desk import Desk
 from api.storage.engines import access_engine
 from api.storage.errors import StoreError, SupersededError
 from api.storage.store import Store, open_store
@@ -247,8 +248,9 @@ def _application(
     service: Service, hub: Hub, parts: Parts, settings: Settings, log: Log, patience: Patience
 ) -> tuple[TokenPrefix, Doorway]:
     """Return what answers requests, outermost first: whose token, noted or not; and upgrades."""
-    metrics = Metrics(service, log, patience, hub.counts)
-    express = create_app(service, parts.keys, settings, metrics, hub)
+    desk = Desk(settings.simulations, settings.simulation_limits, settings.data)
+    metrics = Metrics(service, log, patience, hub.counts, desk.counts)
+    express = create_app(service, parts.keys, settings, metrics, hub, desk)
     app: ASGIApp = AccessLog(express, log) if settings.access_log else express
     doorway: Doorway = express.framework.state.doorway
     return TokenPrefix(app, doorway.is_here), doorway

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from amm.units import DAY_MS, SECOND_MS
 from api.feeds.places import DERIBIT_URL, PythSettings
 from api.private_files import mode_fault
+from api.simulations.limits import Limits
 from api.storage.url import DatabaseUrl
 
 ALONE = ("simulated", "replay", "push")
@@ -41,6 +42,9 @@ DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})
 CONNECTIONS_MAX = 1_000_000
 PATIENCE_MIN_S, PATIENCE_MAX_S = 0.1, 600.0
 DRAIN_MAX_S = 30.0
+PROCESSES_MAX, SIMULATION_JOBS_MAX = 1_024, 1_000
+SIMULATION_STEPS_MAX, SIMULATION_DISK_MAX_MB = 10**13, 10**8
+KEEP_MAX_DAYS, NICE_MAX = 3_650, 19
 TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9.]{0,15}")
 
 
@@ -60,7 +64,7 @@ class Settings:
         port: 0 takes any that is free.
         feed: Where prices come from; with push, from the operator. Of `pyth` and `deribit` both
             can be given, with a comma between.
-        data: Folder of price history, for replay.
+        data: Folder of price history, for replay and simulations.
         start_ms: When the replay begins.
         end_ms: When it ends; exclusive.
         speed: How much faster than the wall clock the exchange's is.
@@ -84,6 +88,8 @@ class Settings:
         domain: Host, with its port, that wallets are told they log in to; None: the one it listens
             on.
         withdrawal_hold_ms: How old a withdrawal destination must be.
+        simulations: Folder of simulations asked for over HTTP; none: there are none.
+        simulation_limits: How much of the machine they may take.
 
     Raises:
         SettingsError: One of them is out of range, or two do not go together.
@@ -118,6 +124,8 @@ class Settings:
     deribit_url: str = DERIBIT_URL
     domain: str | None = None
     withdrawal_hold_ms: int = DAY_MS
+    simulations: Path | None = None
+    simulation_limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -159,6 +167,12 @@ class Settings:
             ("--connections-max", self.connections_max, 1, CONNECTIONS_MAX),
             ("--patience", self.patience_s, PATIENCE_MIN_S, PATIENCE_MAX_S),
             ("--drain", self.drain_s, 0.0, DRAIN_MAX_S),
+            ("--simulation-processes", self.simulation_limits.processes, 0, PROCESSES_MAX),
+            ("--simulation-steps", self.simulation_limits.steps, 1, SIMULATION_STEPS_MAX),
+            ("--simulation-jobs", self.simulation_limits.jobs, 1, SIMULATION_JOBS_MAX),
+            ("--simulation-keep", self.simulation_limits.keep_days, 1, KEEP_MAX_DAYS),
+            ("--simulation-nice", self.simulation_limits.nice, 0, NICE_MAX),
+            ("--simulation-disk", self.simulation_limits.disk_mb, 1, SIMULATION_DISK_MAX_MB),
         ):
             if not least <= given <= most:
                 raise SettingsError(f"{option} {given} is not between {least} and {most}")
@@ -255,6 +269,11 @@ def usual_master_key(database: DatabaseUrl, *, demo: bool = False) -> Path:
         if demo or beside.exists():
             return beside
     return Path.home() / ".evergamma" / "master.key"
+
+
+def usual_simulations(database: DatabaseUrl) -> Path | None:
+    """Return where simulations are kept when nobody says: beside a file, else nowhere."""
+    return None if database.path is None else database.path.with_suffix(".simulations")
 
 
 def read_master_key(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from api.http.patience import Patience
 from api.logs import Log
 from api.service import Service
 from api.settings import Settings
+from api.simulations.desk import Desk
 from api.storage.engines import access_engine
 from api.storage.store import open_store
 from api.stream.hub import Hub
@@ -56,8 +57,9 @@ async def _ask_everything(exchange: Exchange, keys: KeyRing, settings: Settings)
     service = Service(exchange, clock, None, fill_delay_ms=0)
     key = keys.create(PROVIDER, ROLES, None, _NOW_MS)
     hub = Hub(service, keys)
-    metrics = Metrics(service, Log("json", "error"), Patience(), hub.counts)
-    app: Any = create_app(service, keys, settings, metrics, hub)
+    desk = Desk()
+    metrics = Metrics(service, Log("json", "error"), Patience(), hub.counts, desk.counts)
+    app: Any = create_app(service, keys, settings, metrics, hub, desk)
     await service.start()
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:

@@ -1433,3 +1433,59 @@ class Limits(Given):
     per_second: int
     remaining: int
     weights: dict[str, int]
+
+
+# -- risk
+
+
+class SimulationFigure(Given):
+    """What a simulation says of a pool.
+
+    Attributes:
+        name: Which figure; docs/api.md lists them.
+        value: Its estimate.
+        error: The standard error of that; null where one path was run.
+    """
+
+    name: str
+    value: Decimal
+    error: Decimal | None
+
+
+class SimulatedPool(Given):
+    """The figures of a pool that are looked at first."""
+
+    token: str
+    figures: list[SimulationFigure]
+
+
+class Simulation(Given):
+    """A drawdown study that was asked for.
+
+    Attributes:
+        id: Names it.
+        name: Of the scenario.
+        state: How it is.
+        tokens: Of the pools, in order.
+        paths: How many are to be run.
+        done: How many were.
+        created: When it was asked for.
+        begun: Since when it runs; after a restart of the server, since then.
+        ended: When it ended.
+        remaining: Seconds it will take about; null where that is not known yet.
+        reason: Why it failed.
+        pools: What it came to, once it is done.
+    """
+
+    id: str
+    name: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    tokens: list[str]
+    paths: int
+    done: int
+    created: Millis
+    begun: Millis | None = None
+    ended: Millis | None = None
+    remaining: int | None = None
+    reason: str | None = None
+    pools: list[SimulatedPool] | None = None

@@ -6,7 +6,7 @@ both. Lists likewise, with `Pages`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from types import MethodType
@@ -29,7 +29,7 @@ class Call(Generic[T]):
     Attributes:
         method: Of HTTP.
         target: Path and query, encoded.
-        answer: Type of the answer.
+        answer: Type of the answer; bytes for one that is no JSON, NoneType for none.
         body: JSON, or nothing.
         idempotency_key: Of a mutation; empty for what changes nothing.
         is_signed: Whether it is signed where there is a key.
@@ -62,7 +62,7 @@ def read(target: str, answer: type[T]) -> Call[T]:
 def change(
     method: str,
     target: str,
-    body: msgspec.Struct | None,
+    body: msgspec.Struct | Mapping[str, object] | None,
     answer: type[T],
     idempotency_key: str | None,
 ) -> Call[T]:

@@ -6,7 +6,7 @@ its list; on a client they are methods that carry it out. Amounts are text, int 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -70,6 +70,7 @@ from api.wire import (
     RotationRequest,
     Scenarios,
     Side,
+    Simulation,
     Status,
     StockPriceRequest,
     StockPriceResult,
@@ -513,6 +514,48 @@ class Operations:
     def provider(self, account: str | None = None) -> Call[Provider]:
         """Return shares of pools, their value, and requests that wait; whose, as in `account`."""
         return read(with_query(path("provider"), account=account), Provider)
+
+    # -- risk
+
+    @Operation
+    def simulate(
+        self, scenario: msgspec.Struct | Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> Call[Simulation]:
+        """Have a scenario run: the fields of a scenario file, or a `ScenarioFile` itself.
+
+        Raises:
+            RefusedError: It cannot be run here; `field` says why.
+        """
+        target = path("risk", "simulations")
+        return change("POST", target, scenario, Simulation, idempotency_key)
+
+    @Listing
+    def simulations(self) -> Pages[Simulation]:
+        """List own simulations, newest first."""
+        return Pages(path("risk", "simulations"), Simulation)
+
+    @Operation
+    def simulation(self, simulation_id: str) -> Call[Simulation]:
+        """Return an own simulation, how far it is, and what it came to."""
+        return read(path("risk", "simulations", simulation_id), Simulation)
+
+    @Operation
+    def simulation_report(self, simulation_id: str) -> Call[bytes]:
+        """Return the report of an own simulation that is done, a page of HTML."""
+        return read(path("risk", "simulations", simulation_id, "report"), bytes)
+
+    @Operation
+    def simulation_statistics(self, simulation_id: str) -> Call[dict[str, Any]]:
+        """Return all statistics of an own simulation that is done."""
+        return read(path("risk", "simulations", simulation_id, "statistics"), dict[str, Any])
+
+    @Operation
+    def cancel_simulation(
+        self, simulation_id: str, *, idempotency_key: str | None = None
+    ) -> Call[None]:
+        """Cancel an own simulation; one that has ended stays as it is."""
+        target = path("risk", "simulations", simulation_id)
+        return change("DELETE", target, None, type(None), idempotency_key)
 
 
 class OperatorOperations:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from secrets import SystemRandom
 from time import time_ns
+from typing import cast
 
 import msgspec
 
@@ -161,6 +162,8 @@ def answer_of(reply: Reply | None, call: Call[T]) -> T:
     assert reply is not None, "a request is followed by its reply"
     if not 200 <= reply.status < 300:
         raise problem_of(reply.status, reply.headers, reply.body)
+    if call.answer in (bytes, type(None)):
+        return cast("T", reply.body if call.answer is bytes else None)
     try:
         return msgspec.json.decode(reply.body, type=call.answer)
     except msgspec.DecodeError as error:

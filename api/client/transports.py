@@ -14,6 +14,8 @@ from api.client.errors import RequestTimeoutError, TransportError
 from api.client.operations import Operations, OperatorOperations
 from api.client.session import Pause, Reply, Request, Session
 from api.client.stream import Update, follow, follow_waiting
+from api.client.waiting import pauses
+from api.wire import Simulation
 
 LOCAL = "http://127.0.0.1:8080"
 
@@ -137,6 +139,19 @@ class Client(Operations, Blocking):
         """
         return follow(self, self._origin, channels)
 
+    def await_simulation(self, simulation_id: str, timeout: float | None = None) -> Simulation:
+        """Wait until an own simulation has ended, however it ended, and return it.
+
+        Raises:
+            TimeoutError: It has not within so many seconds.
+        """
+        found = self.simulation(simulation_id)
+        waits = pauses(simulation_id, timeout)
+        while found.ended is None:
+            time.sleep(next(waits))
+            found = self.simulation(simulation_id)
+        return found
+
     def disconnect(self) -> None:
         """Close connections, where they are its own."""
         if self._is_own:
@@ -210,6 +225,23 @@ class AsyncClient(Operations, Waiting):
             ProblemError: There is no such channel, or the key is not good, or no longer.
         """
         return follow_waiting(self, self._origin, channels)
+
+    async def await_simulation(
+        self,
+        simulation_id: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
+    ) -> Simulation:
+        """Wait until an own simulation has ended, however it ended, and return it.
+
+        Raises:
+            TimeoutError: It has not within so many seconds.
+        """
+        found = await self.simulation(simulation_id)
+        waits = pauses(simulation_id, timeout)
+        while found.ended is None:
+            await asyncio.sleep(next(waits))
+            found = await self.simulation(simulation_id)
+        return found
 
     async def disconnect(self) -> None:
         """Close connections, where they are its own."""

@@ -45,6 +45,8 @@ def address(text: str, shard: str = MAIN) -> DatabaseUrl:
 
 def data_folder(given: Path | None) -> Path | None:
     """Return the folder of price history: the one given, the environment's, the usual one."""
+    if given is not None and not given.is_dir():
+        raise fail(f"{given}: no such folder")
     if given is not None:
         return given
     if DATA_VARIABLE in os.environ:

@@ -26,7 +26,9 @@ from api.settings import (
     Settings,
     SettingsError,
     usual_master_key,
+    usual_simulations,
 )
+from api.simulations.limits import Limits
 from api.storage.errors import SupersededError
 from api.storage.url import MAIN, DatabaseUrl, DatabaseUrlError
 
@@ -88,7 +90,10 @@ def serve(
     deribit_url: DeribitUrl = DERIBIT_URL,
     data: Annotated[
         Path | None,
-        typer.Option(envvar=DATA_VARIABLE, help="Price history to replay; see docs/data.md."),
+        typer.Option(
+            envvar=DATA_VARIABLE,
+            help="Price history, to replay and for simulations; see docs/data.md.",
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -186,6 +191,57 @@ def serve(
             envvar="EVERGAMMA_DRAIN", help="Seconds from SIGTERM until no connection is accepted."
         ),
     ] = 0.1,
+    simulations: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATIONS",
+            help="Folder of simulations asked for over HTTP. Default: beside a SQLite file; "
+            "on PostgreSQL none, and no simulations.",
+            show_default=False,
+        ),
+    ] = None,
+    simulation_processes: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_PROCESSES",
+            help="Simulations run at a time, a process each; 0: none.",
+        ),
+    ] = 1,
+    simulation_steps: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_STEPS",
+            help="Steps of a simulation, of all its paths and pools.",
+        ),
+    ] = 100_000_000,
+    simulation_jobs: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_JOBS",
+            help="Simulations of an account that have not ended.",
+        ),
+    ] = 4,
+    simulation_keep: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_KEEP",
+            help="Days a simulation is kept after its end.",
+        ),
+    ] = 30,
+    simulation_disk: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_DISK",
+            help="Megabytes that simulations which have not ended may write together.",
+        ),
+    ] = 4_096,
+    simulation_nice: Annotated[
+        int,
+        typer.Option(
+            envvar="EVERGAMMA_SIMULATION_NICE",
+            help="How far simulations stand back for others: 0 not at all, 19 all the way.",
+        ),
+    ] = 19,
 ) -> None:
     """Run the exchange, with its HTTP API, until it is interrupted.
 
@@ -226,13 +282,26 @@ def serve(
             connections_max=connections_max,
             patience_s=patience,
             drain_s=drain,
+            simulations=simulations or usual_simulations(place),
+            simulation_limits=Limits(
+                simulation_processes,
+                simulation_steps,
+                simulation_jobs,
+                simulation_keep,
+                simulation_disk,
+                simulation_nice,
+            ),
             pyth=pyth_settings(pyth_url, pyth_key_file, pyth_ids),
             deribit_url=deribit_url,
         )
         if not demo and not is_given(context, "feed"):
             _refuse_made_up_prices(settings)
         if check:
-            places = {"database": settings.database, "master_key": settings.master_key}
+            places = {
+                "database": settings.database,
+                "master_key": settings.master_key,
+                "simulations": settings.simulations,
+            }
             for line in effective_settings(context, **places):
                 typer.echo(line)
             return

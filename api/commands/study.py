@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.commands import settlement
 from api.commands.inputs import data_folder, fail
 from api.histories import STRETCHES, replay_designs
 from sims.chapters.waterfall import (
@@ -23,6 +24,7 @@ from sims.markets.history import HistoryError
 from sims.markets.surfaces import SurfaceError
 
 app = typer.Typer(no_args_is_help=True, help="Write the figures of a chapter of the documentation.")
+app.command("settlement")(settlement.study)
 PICTURED = STRETCHES[0].name
 
 

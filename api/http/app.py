@@ -29,6 +29,7 @@ from api.http import (
     provide,
     public,
     quotes,
+    simulations,
     withdrawals,
 )
 from api.http.audit import Audited, Auditor
@@ -42,6 +43,7 @@ from api.http.proxies import Proxies
 from api.http.stream import Doorway
 from api.service import Service
 from api.settings import Settings
+from api.simulations.desk import Desk
 from api.stream.hub import Hub
 
 ROUTES = [
@@ -52,6 +54,7 @@ ROUTES = [
     *positions.ROUTES,
     *account.ROUTES,
     *provide.ROUTES,
+    *simulations.ROUTES,
     *login.OPEN_ROUTES,
     *withdrawals.OPEN_ROUTES,
 ]
@@ -86,17 +89,19 @@ def _sequence_of(service: Service, key: str) -> int | None:
 
 
 def _lifespan(
-    service: Service, metrics: Metrics, hub: Hub, trail: Trail
+    service: Service, metrics: Metrics, hub: Hub, trail: Trail, desk: Desk
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(_app: Litestar) -> AsyncIterator[None]:
         await service.start()
         hub.start()
+        desk.start()
         lag = asyncio.create_task(metrics.measure_lag())
         try:
             yield
         finally:
             lag.cancel()
+            await desk.stop()
             await hub.stop()
             await service.stop()
             await trail.stop()
@@ -105,7 +110,7 @@ def _lifespan(
 
 
 def create_app(
-    service: Service, ring: KeyRing, settings: Settings, metrics: Metrics, hub: Hub
+    service: Service, ring: KeyRing, settings: Settings, metrics: Metrics, hub: Hub, desk: Desk
 ) -> Express:
     """Return the application of an exchange; it starts and stops the service with itself."""
     per_second = settings.rate_per_second if settings.is_rate_limited else 0
@@ -124,6 +129,7 @@ def create_app(
         "auditor": auditor,
         "book": AddressBook(ring.engine, settings.withdrawal_hold_ms),
         "logins": Logins(*settings.site),
+        "simulations": desk,
         "metrics": metrics,
         "stocks": Stocks(),
         "buckets": buckets,
@@ -140,10 +146,10 @@ def create_app(
         ],
         middleware=[gate],
         exception_handlers=HANDLERS,
-        lifespan=[_lifespan(service, metrics, hub, trail)],
+        lifespan=[_lifespan(service, metrics, hub, trail, desk)],
         openapi_config=documents.config(),
         request_class=BodyRequest,
-        plugins=[documents.ClosedStructPlugin()],
+        plugins=[documents.ScenarioSchemaPlugin(), documents.ClosedStructPlugin()],
         state=State(state),
         logging_config=None,
         request_max_body_size=None,

@@ -5,12 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from litestar import MediaType, Response, Router, get
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, Schema
+from litestar.openapi.spec import Components, OpenAPIType, Schema
 from litestar.params import PathParameter
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
@@ -19,6 +20,7 @@ from litestar.typing import FieldDefinition
 from api.http.problems import ProblemError
 from api.http.security import SCHEMES
 from api.wire import Asked
+from sims.scenarios.file import ScenarioFile
 
 _FOLDER = Path(__file__).parent / "docs"
 _ASSETS = {
@@ -38,6 +40,37 @@ codes are at `/v1/problems`.
 def plain(path: str) -> str:
     """Return a route's path without the kinds of its parameters."""
     return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+
+
+def _in_place(part: Any, parts: dict[str, Any]) -> Any:
+    """Return a part of a schema with what it refers to in the places of its references."""
+    if isinstance(part, list):
+        return [_in_place(each, parts) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _in_place(parts[part["$ref"]], parts)
+    return {name: _in_place(each, parts) for name, each in part.items() if name != "discriminator"}
+
+
+class ScenarioSchemaPlugin(StructSchemaPlugin):
+    """Describes scenarios as msgspec does, which knows of every range; the framework cannot."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Whether it is a scenario."""
+        return field_definition.is_subclass_of(ScenarioFile)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Return the schema of a scenario."""
+        _, parts = msgspec.json.schema_components([ScenarioFile], ref_template="{name}")
+        given = _in_place(parts[ScenarioFile.__name__], parts)
+        registry = schema_creator.schema_registry
+        schema: Schema = registry.get_schema_for_field_definition(field_definition)
+        schema.type, schema.additional_properties = OpenAPIType.OBJECT, False
+        schema.title, schema.description = given["title"], given["description"]
+        schema.required, schema.properties = given["required"], given["properties"]
+        reference: Any = registry.get_reference_for_field_definition(field_definition)
+        return reference
 
 
 class ClosedStructPlugin(StructSchemaPlugin):

@@ -27,6 +27,7 @@ from api.http.patience import Patience
 from api.logs import Log
 from api.memory import Token
 from api.service import Service
+from api.simulations.counts import Counts as SimulationCounts
 from api.stream.counts import Counts
 from api.tally import Tally
 from vaults.capacity import backing, utilisation
@@ -44,11 +45,19 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 class Metrics(Collector):
     """Counts requests, and looks at the writer whenever somebody reads."""
 
-    def __init__(self, service: Service, log: Log, patience: Patience, stream: Counts) -> None:
+    def __init__(
+        self,
+        service: Service,
+        log: Log,
+        patience: Patience,
+        stream: Counts,
+        simulations: SimulationCounts,
+    ) -> None:
         self._service = service
         self._log = log
         self._patience = patience
         self._stream = stream
+        self._simulations = simulations
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seconds = Tally(*_SECONDS)
         self._lag = Tally(*_SECONDS)
@@ -84,6 +93,7 @@ class Metrics(Collector):
         yield from self._of_market()
         yield from self._of_pools()
         yield from self._of_stream()
+        yield from self._of_simulations()
         yield from self._of_sources()
         build = {"version": version("evergamma"), "python": platform.python_version()}
         yield _gauge(
@@ -167,6 +177,14 @@ class Metrics(Collector):
         yield _gauge("stream_subscriptions", "Channels they read.", {(): counts.subscriptions})
         yield _counter("stream_messages", "Messages sent.", {(): counts.sent})
         yield _counter("stream_slow_readers", "Readers cut off.", {(): counts.cut})
+
+    def _of_simulations(self) -> Iterator[Metric]:
+        counts = self._simulations
+        states = {("queued",): counts.queued, ("running",): counts.running}
+        yield _gauge("simulations", "Simulations that have not ended.", states, "state")
+        ended = {(state,): number for state, number in counts.ended.items()}
+        yield _counter("simulations_ended", "Simulations that have ended.", ended, "state")
+        yield _counter("simulation_paths", "Paths that were simulated.", {(): counts.paths})
 
     def _of_pools(self) -> list[Metric]:
         if monotonic() - self._pools_at >= POOLS_EVERY_S and self._service.exchange.is_current:

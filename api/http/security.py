@@ -11,6 +11,7 @@ READERS = frozenset({"read", "trade", "provide", "risk", "operator"})
 TRADERS = frozenset({"trade"})
 PROVIDERS = frozenset({"provide"})
 OWNERS = TRADERS | PROVIDERS
+RISK_TEAMS = frozenset({"risk"})
 OPERATORS = frozenset({"operator"})
 READ = documented(400, 401, 403, 413, 429, 503)
 READ_ONE = documented(400, 401, 403, 404, 413, 429, 503)

@@ -18,6 +18,7 @@ from api.client.calls import Blocking, Call, Items, Listing, Operation, T
 from api.client.operations import TIME, Operations, OperatorOperations
 from api.client.session import PAUSE_MAX, Pause, Reply, Request, Session, back_off
 from api.wire import Order, OrderRequest, Page, SurfaceRequest
+from sims.scenarios.file import ScenarioFile
 
 HEAVY = ("numba", "numpy", "scipy", "litestar", "sqlalchemy", "matplotlib", "uvicorn")
 CALL = Call("GET", "/v1/orders/1", Order)
@@ -166,6 +167,8 @@ ARGUMENTS: dict[str, Any] = {
     "signature": "0x" + 130 * "0",
     "label": "cold",
     "destination_id": "wd_1",
+    "scenario": {"name": "calm"},
+    "simulation_id": "sim_1",
 }
 BODIES = {
     "POST /v1/quotes": "QuoteRequest",
@@ -186,6 +189,8 @@ BODIES = {
     "POST /v1/pools/TSLA.M/main/deposits": "PoolDepositRequest",
     "POST /v1/pools/TSLA.M/main/redemptions": "RedemptionRequest",
     "DELETE /v1/requests/1": None,
+    "POST /v1/risk/simulations": "ScenarioFile",
+    "DELETE /v1/risk/simulations/sim_1": None,
     "POST /v1/operator/deposits": "DepositRequest",
     "POST /v1/operator/withdrawals/TSLA.M-1/complete": "CompletionRequest",
     "POST /v1/operator/tokens": "ListingRequest",
@@ -264,7 +269,8 @@ def test_every_method_sends_what_the_contract_takes(client: Recorder, name: str)
         return
     body = BODIES[request]
     if body is not None:
-        msgspec.json.decode(call.body, type=getattr(wire, body))
+        kind = ScenarioFile if body == "ScenarioFile" else getattr(wire, body)
+        msgspec.json.decode(call.body, type=kind)
     if request not in NO_KEY:
         assert call.idempotency_key
         assert recorded(client, name, idempotency_key="mine").idempotency_key == "mine"

@@ -17,6 +17,7 @@ from api.http.patience import Patience
 from api.logs import Log
 from api.service import Service
 from api.settings import Settings
+from api.simulations.desk import Desk
 from api.storage.engines import access_engine
 from api.stream.hub import Hub
 from tests.api.conftest import until
@@ -76,8 +77,9 @@ def answers(exchange: Exchange, tmp_path: Path) -> tuple[dict[str, Any], str, in
             keys = KeyRing(access_engine(exchange.store.url), bytes(32))
             settings = Settings(database=exchange.store.url, master_key=tmp_path / "k")
             hub = Hub(service, keys)
-            metrics = Metrics(service, Log("json", "error"), Patience(), hub.counts)
-            app: Any = create_app(service, keys, settings, metrics, hub)
+            desk = Desk()
+            metrics = Metrics(service, Log("json", "error"), Patience(), hub.counts, desk.counts)
+            app: Any = create_app(service, keys, settings, metrics, hub, desk)
             await service.start()
             try:
                 async with httpx.AsyncClient(

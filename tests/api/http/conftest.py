@@ -43,7 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
     BTC always has a fresh index, ETH never, but where a test pushes one.
     """
-    folder, flags = tmp_path_factory.mktemp("server"), ("--fill-delay", "0", "--rate", "0")
+    folder = tmp_path_factory.mktemp("server")
+    flags = ("--fill-delay", "0", "--rate", "0", "--simulations", str(folder / "simulations"))
+    # Beside many tests a simulation that stands back would never end.
+    flags += ("--simulation-nice", "0", "--simulation-steps", "1000000")
     with _database() as database:
         started = Server(folder, *flags, symbols=("BTC",), database=database)
         with started:
@@ -82,6 +85,7 @@ def watched_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         "--metrics-port": "0",
         "--patience": "0.6",
         "--connections-max": "40",
+        "--simulation-processes": "0",
         "--trusted-proxies": "127.0.0.1",
     }
     given = [text for pair in flags.items() for text in pair]

@@ -122,11 +122,16 @@ def test_every_mutation_is_answered_again_and_done_once(once: Once) -> None:
         once.ask("POST", "/v1/operator/corporate-actions", split, operator)
         once.ask("POST", "/v1/operator/corporate-actions/AGAIN.M/apply", {}, operator)
         once.ask("DELETE", "/v1/operator/corporate-actions/AGAIN.M", None, operator)
+        risk = once.server.wire("ida", "risk")
+        study = {"name": "once", "paths": 1, "days": 1}
+        simulated = once.ask("POST", "/v1/risk/simulations", study, risk)
+        once.ask("DELETE", simulated.headers["Location"], None, risk)
         statuses = [answer.status_code for _, _, answer in once.answers]
         assert statuses == [
             *(201, 201, 201, 201, 404, 422, 200, 201, 201, 201, 422, 200),
             *(201, 200, 200, 201, 200, 422, 200, 201, 200),
             *(422, 201, 201, 422, 200),
+            *(202, 204),
         ]
         assert key["secret"]
         assert asked.json()["status"] == "open"

@@ -92,6 +92,8 @@ def places(server: Server, example: str) -> Iterator[dict[str, str]]:
     server.credit("fuzz", example, "1000")
     client = server.client("fuzz")
     bought = client.open(CALL.format(example), "10", limit_total="1")
+    risk = server.client("fuzz", "risk")
+    study = risk.simulate({"name": "fuzz", "paths": 1, "days": 1})
     yield {
         "symbol": "BTC",
         "instrument": CALL.format(example),
@@ -101,7 +103,10 @@ def places(server: Server, example: str) -> Iterator[dict[str, str]]:
         "position_id": bought.position_id or "",
         "request_id": client.deposit(example, "main", "5").id,
         "withdrawal_id": client.withdraw(example, "1").id,
+        "simulation_id": study.id,
     }
+    for each in risk.simulations():
+        risk.cancel_simulation(each.id)
     # A smile may have been published, and a price be pending.
     server.operator.operator.publish_surface(SMILE)
 
@@ -146,6 +151,10 @@ PARAMETERLESS = frozenset(
         "GET /v1/positions/{position_id}",
         "GET /v1/requests/{request_id}",
         "GET /v1/withdrawal-list",
+        "GET /v1/risk/simulations/{simulation_id}",
+        "GET /v1/risk/simulations/{simulation_id}/report",
+        "GET /v1/risk/simulations/{simulation_id}/statistics",
+        "DELETE /v1/risk/simulations/{simulation_id}",
         "DELETE /v1/withdrawal-destinations/{destination_id}",
         "DELETE /v1/keys/{key_id}",
         "DELETE /v1/operator/keys/{key_id}",

@@ -22,7 +22,9 @@ TOKEN = "PRIV.M"
 ROLES: tuple[Role, ...] = get_args(Role)
 ANYBODY: frozenset[str] = frozenset()
 ALL = frozenset(ROLES)
-TRADE, PROVIDE, OPERATOR = (frozenset({each}) for each in ("trade", "provide", "operator"))
+TRADE, PROVIDE, RISK, OPERATOR = (
+    frozenset({each}) for each in ("trade", "provide", "risk", "operator")
+)
 
 WHO = {
     "GET /healthz": ANYBODY,
@@ -76,6 +78,12 @@ WHO = {
     "GET /v1/requests/{request_id}": ALL,
     "DELETE /v1/requests/{request_id}": PROVIDE,
     "GET /v1/provider": ALL,
+    "POST /v1/risk/simulations": RISK,
+    "GET /v1/risk/simulations": ALL,
+    "GET /v1/risk/simulations/{simulation_id}": ALL,
+    "GET /v1/risk/simulations/{simulation_id}/report": ALL,
+    "GET /v1/risk/simulations/{simulation_id}/statistics": ALL,
+    "DELETE /v1/risk/simulations/{simulation_id}": RISK,
     "POST /v1/login/challenge": ANYBODY,
     "POST /v1/login": ANYBODY,
     "GET /v1/keys": ALL,
@@ -105,6 +113,8 @@ WHO = {
     "GET /v1/operator/audit": OPERATOR,
 }
 """Every route, and the roles of which one is enough."""
+UNDONE = "/v1/risk/simulations/{simulation_id}"
+"""Here it was cancelled."""
 
 
 @dataclass
@@ -116,6 +126,7 @@ class Owner:
     order: str
     position: str
     request: str
+    simulation: str
 
     def target(self, route: str) -> str:
         """Return a route's target with resources of the account."""
@@ -129,6 +140,7 @@ class Owner:
             "order_id": self.order,
             "position_id": self.position,
             "request_id": self.request,
+            "simulation_id": self.simulation,
             "withdrawal_id": f"{TOKEN}-1",
             "key_id": "eg_none",
             "destination_id": "wd_none",
@@ -146,7 +158,10 @@ def owner(server: Server) -> Owner:
     bought = client.open(CALL.format(TOKEN), "10", limit_total="1")
     asked = client.deposit(TOKEN, "main", "5")
     assert bought.position_id is not None
-    return Owner(server, client, bought.id, bought.position_id, asked.id)
+    risk = server.client("olga", "risk")
+    simulation = risk.simulate({"name": "privileges", "paths": 1, "days": 1})
+    risk.cancel_simulation(simulation.id)
+    return Owner(server, client, bought.id, bought.position_id, asked.id, simulation.id)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +178,7 @@ def ask(wire: Wire, owner: Owner, route: str, **headers: str | None) -> httpx.Re
     if method == "GET":
         return wire.send(method, target, **headers)
     if method == "DELETE":
-        target = target.replace(owner.request, f"{TOKEN}-999")
+        target = target.replace(owner.request, f"{TOKEN}-999").replace(owner.simulation, "none")
     return wire.send(method, target, body, fresh("key"), **headers)
 
 
@@ -172,6 +187,8 @@ def assert_let_through(answer: httpx.Response, route: str) -> None:
     method = route.partition(" ")[0]
     if route == "GET /v1/pools/{token}/flushes/{number}":
         assert_problem(answer, 404, "NOT_FOUND")
+    elif route in {f"GET {UNDONE}/report", f"GET {UNDONE}/statistics"}:
+        assert_problem(answer, 409, "SIMULATION_NOT_DONE")
     elif method == "GET":
         assert answer.status_code == 200, answer.text
     elif method == "DELETE":
@@ -251,6 +268,10 @@ FOREIGN: list[tuple[str, str, Any, str, int]] = [
     ("GET", "/v1/orders/{order_id}", None, "NOT_FOUND", 0),
     ("GET", "/v1/positions/{position_id}", None, "POSITION_UNKNOWN", 0),
     ("GET", "/v1/requests/{request_id}", None, "REQUEST_UNKNOWN", 0),
+    ("GET", UNDONE, None, "NOT_FOUND", 0),
+    ("GET", f"{UNDONE}/report", None, "NOT_FOUND", 0),
+    ("GET", f"{UNDONE}/statistics", None, "NOT_FOUND", 0),
+    ("DELETE", UNDONE, None, "NOT_FOUND", 0),
     ("POST", "/v1/positions/{position_id}/close", {"notional": "10"}, "POSITION_UNKNOWN", 1),
     ("PATCH", "/v1/positions/{position_id}", {"self_funding": True}, "POSITION_UNKNOWN", 1),
     ("DELETE", "/v1/requests/{request_id}", None, "REQUEST_UNKNOWN", 0),
@@ -283,7 +304,13 @@ def test_lists_are_one_s_own(owner: Owner, server: Server) -> None:
     other = server.client("otto", *ROLES)
     assert list(owner.client.positions())
     assert list(owner.client.requests())
-    for listed in (other.positions(), other.requests(), other.trades(), other.withdrawals()):
+    for listed in (
+        other.positions(),
+        other.requests(),
+        other.trades(),
+        other.withdrawals(),
+        other.simulations(),
+    ):
         assert list(listed) == []
     assert [line.amount for line in other.ledger()] == ["100"]
 

@@ -55,6 +55,7 @@ class Life:
             cover_period_flushes=2,
             series_share_ppm=1_000_000,
             account_share_ppm=1_000_000,
+            stress_share_ppm=700_000,
         )
         names = ("tara", "theo", "tilda", "lara", "leon", "luna")
         self.people = [server.client(f"life-{name}") for name in names]
@@ -126,7 +127,7 @@ class Life:
 
     def split(self, numerator: int, denominator: int) -> None:
         """Split the token; each amount, all of custody too, is rounded down."""
-        soon = now_ms() + 30
+        soon = now_ms() + 60
         self.server.operator.operator.announce_split(TOKEN, numerator, denominator, soon)
         self._apply(soon)
         self._fees, self._paid = self.fees() * numerator // denominator, self._paid_fees()
@@ -134,7 +135,7 @@ class Life:
 
     def pay_dividend(self) -> None:
         """Pay one; the operator's fees have their part."""
-        amount, soon = self.amount(300), now_ms() + 30
+        amount, soon = self.amount(300), now_ms() + 60
         self.server.operator.operator.announce_dividend(TOKEN, amount, soon)
         self._apply(soon, fresh("dividend"))
         paid = base_units([amount])
@@ -148,7 +149,7 @@ class Life:
             "exit_fee_ppm": self.random.choice((0, 1_000, 5_000)),
             "cover_period_flushes": self.random.choice((1, 2, 3)),
         }
-        self.server.operator.operator.set_parameters(TOKEN, changes, now_ms() + 10)
+        self.server.operator.operator.set_parameters(TOKEN, changes, now_ms() + 100)
 
     def govern(self, epoch: int) -> None:
         """Split, twice at times, and do something else beside it."""
