@@ -17,8 +17,12 @@ test: $(READY)  ## the whole suite, kernels compiled; WORKERS=2 shares it betwee
 	$(if $(WORKERS),$(BIN)/pytest -qq --collect-only >/dev/null || true  # what is wrong is told below)
 	$(BIN)/pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile)
 
-test-postgresql: $(READY)  ## the tests over HTTP again, their servers on PostgreSQL
-	EVERGAMMA_TEST_DATABASE=postgresql $(BIN)/pytest tests/api/http -m "not file"
+# What is refused or told before a database is asked, and simulations, which are in none.
+NO_DATABASE := bad_requests documentation names openapi privileges protocol proxies simulations
+
+test-postgresql: $(READY)  ## the tests over HTTP that store something, their servers on PostgreSQL
+	EVERGAMMA_TEST_DATABASE=postgresql $(BIN)/pytest tests/api/http -m "not file" \
+		$(NO_DATABASE:%=--ignore=tests/api/http/test_%.py)
 
 coverage: $(READY)  ## the suite of the rules again, interpreted: branch coverage and a differential test
 	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=interpreted $(BIN)/pytest tests/amm tests/vaults \
@@ -46,8 +50,9 @@ bench: $(READY)  ## measure and rewrite docs/benchmarks.md, beside the packages 
 chapter: $(READY)  ## compute the figures of docs/pricing.md and draw its pictures
 	$(BIN)/python -m sims.chapters.pricing
 
-study: $(READY)  ## compute the figures of docs/waterfall.md and draw its pictures: half an hour
+study: $(READY)  ## compute the figures of docs/waterfall.md and docs/settlement.md: half an hour
 	$(BIN)/evergamma study waterfall
+	$(BIN)/evergamma study settlement
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

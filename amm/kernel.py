@@ -21,18 +21,22 @@ _INTERPRETED = bool(getattr(config, "DISABLE_JIT", False))
 CACHES_KEPT = 8
 """Machine code of this many versions of the sources of each package stays on disk."""
 
-_HOUSE = ("amm", "vaults", "sims")
+_DECORATOR = b"\n@kernel\n"
+HOUSE = ("amm", "vaults", "sims")
 """Packages that hold kernels: each may call those before it."""
 
 
-def _digest_of(packages: tuple[str, ...]) -> str:
-    """Hash every module of some packages."""
+def digest_of(packages: tuple[str, ...]) -> str:
+    """Hash every module a kernel of some packages can call: those of folders that hold kernels."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(numba.__version__.encode())
     for package in packages:
-        for source in sorted((root / package).rglob("*.py")):
-            digest.update(str(source.relative_to(root)).encode())
-            digest.update(source.read_bytes())
+        sources = {each: each.read_bytes() for each in sorted((root / package).rglob("*.py"))}
+        folders = {each.parent for each, text in sources.items() if _DECORATOR in text}
+        for source, text in sources.items():
+            if source.parent in folders:
+                digest.update(str(source.relative_to(root)).encode())
+                digest.update(text)
     return digest.hexdigest()[:16]
 
 
@@ -56,8 +60,8 @@ def _cache_folder(package: str) -> Path:
     calls would be missed; a folder per state of all that can be called cannot be stale. It does
     not depend on where the sources are, so copies of them share it.
     """
-    below = _HOUSE[: _HOUSE.index(package) + 1] if package in _HOUSE else _HOUSE
-    folder = _cache_home() / f"{package}-{_digest_of(below)}"
+    below = HOUSE[: HOUSE.index(package) + 1] if package in HOUSE else HOUSE
+    folder = _cache_home() / f"{package}-{digest_of(below)}"
     folder.mkdir(exist_ok=True)
     os.utime(folder)
     by_age = sorted(_cache_home().glob(f"{package}-*"), key=os.path.getmtime)

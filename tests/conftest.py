@@ -11,7 +11,7 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # A kernel's first call compiles it, so no profile has a deadline.
 # `quick` always tries the same examples: a change is judged by itself. `deep` looks for new ones.
 settings.register_profile(
-    "quick", deadline=None, derandomize=True, max_examples=50, suppress_health_check=_SLOW
+    "quick", deadline=None, derandomize=True, max_examples=30, suppress_health_check=_SLOW
 )
 settings.register_profile("deep", deadline=None, max_examples=5_000, suppress_health_check=_SLOW)
 settings.register_profile(

@@ -131,9 +131,10 @@ class Server(Process):
     Args:
         folder: Where database, keys and output go.
         database: Another one than a file in the folder.
+        settings: More of them, as variables.
     """
 
-    def __init__(self, folder: Path, database: DatabaseUrl | None = None) -> None:
+    def __init__(self, folder: Path, database: DatabaseUrl | None = None, **settings: str) -> None:
         self.database = database or DatabaseUrl(folder / "exchange.sqlite")
         self.master_key = folder / "master.key"
         self.operator = _prepare(self.database, self.master_key)
@@ -147,7 +148,7 @@ class Server(Process):
         pairs = [str(each) for flag in flags.items() for each in flag]
         command = ["-m", "api", "serve", *pairs]
         address = self.database.with_password
-        super().__init__(command, folder / "server.log", EVERGAMMA_DATABASE=address)
+        super().__init__(command, folder / "server.log", EVERGAMMA_DATABASE=address, **settings)
 
     def operator_client(self) -> Client:
         """Return a client with the operator's key."""
