@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import inline_kernel, kernel
+from amm.kernel import allocating_kernel, kernel
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -198,7 +198,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-@kernel
+@allocating_kernel
 def new_block(rows: int) -> Floats:
     """Return a block of that many rows, aligned to the lines of the cache: a sixth faster."""
     numbers = np.ones(rows * BLOCK + _LINE)
@@ -206,7 +206,7 @@ def new_block(rows: int) -> Floats:
     return numbers[skipped : skipped + rows * BLOCK]
 
 
-@inline_kernel
+@allocating_kernel
 def operand(
     operands: Operands, number: int, start: int, count: int, is_fresh: bool, block: Floats
 ) -> Floats:
@@ -223,7 +223,7 @@ def operand(
     return row
 
 
-@inline_kernel
+@allocating_kernel
 def target(result: Floats, number: int, start: int, count: int, block: Floats) -> Floats:
     """Return the row to write `count` elements of a result to; one of the block if unwanted."""
     if result.size > 0:

@@ -1,16 +1,33 @@
 """Arrays that travel together, passed to kernels as one pointer."""
 
-import sys
+# What numba exports for extensions has hardly any types.
+# mypy: disable-error-code="attr-defined, call-arg, no-untyped-call, override, untyped-decorator"
+
+from hashlib import sha256
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import typeof
 from numba.core import config, types
-from numba.experimental import structref as untyped
+from numba.core.imputils import impl_ret_untracked
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import (
+    NativeValue,
+    infer_getattr,
+    intrinsic,
+    lower_getattr_generic,
+    models,
+    register_model,
+    typeof_impl,
+    unbox,
+)
 
-from amm.kernel import kernel
-
-structref: Any = untyped
+from amm.kernel import allocating_kernel
 
 Fields = TypeVar("Fields", bound=type[Any])
+Bytes = npt.NDArray[np.uint8]
 
 
 def bundle(fields: Fields) -> Fields:
@@ -18,47 +35,152 @@ def bundle(fields: Fields) -> Fields:
 
     Numba passes a tuple of arrays by value, seven words an array, through every call; a state of a
     dozen arrays then takes kernels twice as long to compile. The result is used as the tuple would
-    be: constructed by position or name, read by attribute, copied with `_replace`. Interpreted,
-    it is the tuple.
+    be: constructed by position or name, read by attribute, copied with `_replace`. Kernels only
+    read it, and count no references to its arrays: it keeps them itself. Interpreted, it is the
+    tuple.
     """
     if getattr(config, "DISABLE_JIT", False):
         return fields
-    module = sys.modules[fields.__module__]
-    kind = type(f"{fields.__name__}Type", (types.StructRef,), {"__module__": fields.__module__})
-    structref.register(kind)
-    setattr(module, kind.__name__, kind)
-    proxy = _proxy_of(fields)
-    structref.define_proxy(proxy, kind, list(fields._fields))
-    return proxy
-
-
-def _proxy_of(fields: Any) -> Any:
-    """Return the class Python sees: it keeps its own references to what kernels were given."""
-
-    def construct(*whole: Any) -> Any:
-        return proxy(*whole)
-
-    # Numba's own constructor is compiled anew in every process; as one of its module's kernels it
-    # is kept with them.
-    construct.__module__ = fields.__module__
-    construct.__qualname__ = f"{fields.__name__}.construct"
-    made_by = kernel(construct)
-
-    def new(_cls: Any, *values: Any, **named: Any) -> Any:
-        whole = fields(*values, **named)
-        made = made_by(*whole)
-        made.__dict__.update(whole._asdict())
-        return made
-
-    def replace(self: Any, **named: Any) -> Any:
-        return type(self)(**{name: getattr(self, name) for name in fields._fields} | named)
-
     members = {
-        "__new__": new,
+        "__slots__": (),
         "__doc__": fields.__doc__,
         "__module__": fields.__module__,
+        "_made_of": fields,
         "_fields": fields._fields,
-        "_replace": replace,
     }
-    proxy = type(fields.__name__, (structref.StructRefProxy,), members)
-    return proxy
+    made: Any = type(fields.__name__, (_Bundle,), members)
+    return made
+
+
+class _Bundle:
+    """What Python sees: the fields as attributes, and where kernels find them."""
+
+    _made_of: Any
+    _fields: tuple[str, ...]
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        whole = self._made_of(*values, **named)
+        self.__dict__.update(whole._asdict())
+        self._layout: Bytes = _lay_out(tuple(whole))
+        self._address: int = self._layout.ctypes.data
+        kinds = tuple((name, typeof(each)) for name, each in whole._asdict().items())
+        self._kind = BundleType(type(self).__name__, kinds)
+
+    def _replace(self, **named: Any) -> Any:
+        return type(self)(**{name: getattr(self, name) for name in self._fields} | named)
+
+
+class BundleType(types.Type):
+    """The type of a bundle: a pointer to its fields, one after the other.
+
+    Its name tells fields apart by a digest: it is part of the name of every kernel that receives
+    one, and told in full, fields of fields included, these would be most of the machine code.
+    """
+
+    def __init__(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
+        self.fields = fields
+        super().__init__(name=f"{name}-{sha256(repr(fields).encode()).hexdigest()[:16]}")
+
+
+@register_model(BundleType)
+class _Model(models.OpaqueModel):
+    pass
+
+
+@typeof_impl.register(_Bundle)
+def _typeof(value: Any, _context: Any) -> BundleType:
+    kind: BundleType = value._kind  # noqa: SLF001 - of this module
+    return kind
+
+
+@unbox(BundleType)
+def _unbox(_kind: BundleType, value: Any, c: Any) -> Any:
+    number = c.pyapi.object_getattr_string(value, "_address")
+    address = c.pyapi.long_as_voidptr(number)
+    c.pyapi.decref(number)
+    return NativeValue(address, is_error=c.pyapi.c_api_error())
+
+
+@infer_getattr
+class _Attribute(AttributeTemplate):
+    key = BundleType
+
+    def generic_resolve(self, kind: BundleType, name: str) -> Any:
+        return dict(kind.fields).get(name)
+
+
+@lower_getattr_generic(BundleType)
+def _read(context: Any, builder: Any, kind: BundleType, pointer: Any, name: str) -> Any:
+    place = [each for each, _ in kind.fields].index(name)
+    wanted = kind.fields[place][1]
+    stored = _stored_at(context, builder, tuple(each for _, each in kind.fields), pointer)
+    data = _load(builder, builder.gep(stored, [_WORD(0), _WORD(place)], inbounds=True))
+    value = context.data_model_manager[wanted].from_data(builder, data)
+    return impl_ret_untracked(context, builder, wanted, value)
+
+
+_WORD = ir.IntType(32)
+
+
+def _stored_at(context: Any, builder: Any, kinds: tuple[Any, ...], pointer: Any) -> Any:
+    """Return a pointer as one to a structure of fields."""
+    stored = ir.LiteralStructType([context.get_data_type(each) for each in kinds])
+    return builder.bitcast(pointer, stored.as_pointer())
+
+
+def _load(builder: Any, pointer: Any) -> Any:
+    """Load what never changes word by word, saying so: the optimizer may load it once."""
+    kind = pointer.type.pointee
+    if isinstance(kind, ir.LiteralStructType | ir.ArrayType):
+        whole = ir.Constant(kind, ir.Undefined)
+        for place in range(len(kind)):
+            part = builder.gep(pointer, [_WORD(0), _WORD(place)], inbounds=True)
+            whole = builder.insert_value(whole, _load(builder, part), place)
+        return whole
+    loaded = builder.load(pointer)
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
+
+
+def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Return a value without the references it holds: there is nothing to be counted."""
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value=value)
+        array.meminfo = ir.Constant(array.meminfo.type, None)
+        return array._getvalue()  # noqa: SLF001 - as everywhere in numba
+    if isinstance(kind, types.BaseTuple):
+        for place, each in enumerate(kind.types):
+            part = _unowned(context, builder, each, builder.extract_value(value, place))
+            value = builder.insert_value(value, part, place)
+    return value
+
+
+@intrinsic
+def _size_of(_typing: Any, fields: Any) -> Any:
+    def generate(context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
+        stored = ir.LiteralStructType([context.get_data_type(each) for each in fields.types])
+        return context.get_constant(types.intp, context.get_abi_sizeof(stored))
+
+    return types.intp(fields), generate
+
+
+@intrinsic
+def _store(_typing: Any, layout: Any, fields: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        array = context.make_array(layout)(context, builder, value=args[0])
+        stored = _stored_at(context, builder, tuple(fields.types), array.data)
+        for place, kind in enumerate(fields.types):
+            value = _unowned(context, builder, kind, builder.extract_value(args[1], place))
+            data = context.data_model_manager[kind].as_data(builder, value)
+            builder.store(data, builder.gep(stored, [_WORD(0), _WORD(place)], inbounds=True))
+        return context.get_dummy_value()
+
+    return types.void(layout, fields), generate
+
+
+@allocating_kernel
+def _lay_out(fields: Any) -> Bytes:
+    """Write fields one after the other, as `_read` finds them."""
+    layout = np.empty(_size_of(fields), dtype=np.uint8)
+    _store(layout, fields)
+    return layout

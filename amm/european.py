@@ -22,7 +22,7 @@ from amm.arrays import (
     target,
 )
 from amm.black_scholes import EuropeanPrice
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 
 
 def european_price(
@@ -143,7 +143,7 @@ def _refuse(
     raise ValueError(f"{name} must be finite, not {number}")
 
 
-@kernel
+@allocating_kernel
 def _fill_values(operands: Operands, first: int, last: int, value: Floats) -> None:
     """Write the values of the options from `first` to before `last`."""
     block = new_block(7)
@@ -163,7 +163,7 @@ def _fill_values(operands: Operands, first: int, last: int, value: Floats) -> No
             )
 
 
-@kernel
+@allocating_kernel
 def _fill_undiscounted_values(operands: Operands, first: int, last: int, value: Floats) -> None:
     """Write the values of the options from `first` to before `last`, whose rates are 0."""
     block = new_block(5)
@@ -179,7 +179,7 @@ def _fill_undiscounted_values(operands: Operands, first: int, last: int, value: 
             to[i] = black_scholes.undiscounted_value(side[i] > 0.0, moneyness[i], vol[i], years[i])
 
 
-@kernel
+@allocating_kernel
 def _fill_prices(
     operands: Operands,
     first: int,

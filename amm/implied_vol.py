@@ -21,7 +21,7 @@ from amm.arrays import (
 )
 from amm.black_scholes import SMALLEST
 from amm.european_vol import european_implied_vol as european_kernel
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 from amm.perpetual_vol import capped_implied_vol, uncapped_implied_vol
 
 
@@ -171,7 +171,7 @@ def _refuse_european(
     raise ValueError(f"value must be one that some vol gives, not {value}")
 
 
-@kernel
+@allocating_kernel
 def _fill_uncapped(operands: Operands, first: int, last: int, vol: Floats) -> None:
     """Write the vols of uncapped perpetuals from `first` to before `last`."""
     block = new_block(7)
@@ -196,7 +196,7 @@ def _fill_uncapped(operands: Operands, first: int, last: int, vol: Floats) -> No
             )
 
 
-@kernel
+@allocating_kernel
 def _fill_capped(operands: Operands, first: int, last: int, vol: Floats) -> None:
     """Write the vols of capped perpetuals, one by one."""
     block = new_block(8)
@@ -223,7 +223,7 @@ def _fill_capped(operands: Operands, first: int, last: int, vol: Floats) -> None
             )
 
 
-@kernel
+@allocating_kernel
 def _fill_european(operands: Operands, first: int, last: int, vol: Floats) -> None:
     """Write the vols of European options."""
     block = new_block(7)

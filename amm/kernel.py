@@ -4,6 +4,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,7 +22,7 @@ _INTERPRETED = bool(getattr(config, "DISABLE_JIT", False))
 CACHES_KEPT = 8
 """Machine code of this many versions of the sources of each package stays on disk."""
 
-_DECORATOR = b"\n@kernel\n"
+_DECORATOR = re.compile(rb"^@(allocating_|lending_|inline_)?kernel$", re.MULTILINE)
 HOUSE = ("amm", "vaults", "sims")
 """Packages that hold kernels: each may call those before it."""
 
@@ -32,7 +33,7 @@ def digest_of(packages: tuple[str, ...]) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for package in packages:
         sources = {each: each.read_bytes() for each in sorted((root / package).rglob("*.py"))}
-        folders = {each.parent for each, text in sources.items() if _DECORATOR in text}
+        folders = {each.parent for each, text in sources.items() if _DECORATOR.search(text)}
         for source, text in sources.items():
             if source.parent in folders:
                 digest.update(str(source.relative_to(root)).encode())
@@ -115,12 +116,37 @@ def _compile_once(dispatcher: Any) -> None:
 
     def compile_alone(signature: Any) -> Any:
         if index.exists():
-            return compile_here(signature)
-        with global_compiler_lock, index.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            return compile_here(signature)
+            compiled = compile_here(signature)
+        else:
+            with global_compiler_lock, index.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                compiled = compile_here(signature)
+        _check_arrays(dispatcher)
+        return compiled
 
     dispatcher.compile = compile_alone
+
+
+def _check_arrays(dispatcher: Any) -> None:
+    """Refuse arrays from a kernel of the other kind: they would be released never, or twice."""
+    for overload in dispatcher.overloads.values():
+        notes = overload.type_annotation
+        for call, signature in getattr(notes, "calltypes", {}).items():
+            if getattr(call, "op", "") != "call" or not _holds_arrays(signature.return_type):
+                continue
+            other = getattr(notes.typemap[call.func.name], "dispatcher", None)
+            if other is None or getattr(other, "lends", False):
+                continue
+            if other.targetoptions.get("_nrt") != dispatcher.targetoptions["_nrt"]:
+                names = dispatcher.py_func.__qualname__, other.py_func.__qualname__
+                raise TypeError("{} may not receive arrays from {}".format(*names))
+
+
+def _holds_arrays(kind: Any) -> bool:
+    """Whether values of a type hold arrays."""
+    if isinstance(kind, types.BaseTuple):
+        return any(_holds_arrays(each) for each in kind.types)  # type: ignore[attr-defined]
+    return isinstance(kind, types.Array)
 
 
 def _ignore_literals(dispatcher: Any) -> None:
@@ -150,12 +176,34 @@ def _prepare(dispatcher: Any) -> None:
 def kernel(function: Function) -> Function:
     """Compile a pure function, keeping its Python signature for the type checker.
 
-    It runs without the GIL, so threads can share the paths of a simulation. Not used, and why:
-    `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to arrays in tuples.
+    It runs without the GIL, so threads can share the paths of a simulation. It counts no
+    references, which would cost more than what it computes: its caller keeps the arrays it is
+    given. So it makes no arrays, which is refused when it is compiled; `allocating_kernel` does.
+
+    Not used, and why: `fastmath` makes `isnan` false; `parallel` loses exceptions and writes to
+    arrays in tuples.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return _compiled(function, _nrt=False)
+
+
+def allocating_kernel(function: Function) -> Function:
+    """Compile a pure function that makes arrays for itself, or returns any.
+
+    What it makes and returns may be received by Python and by others of its kind only: nobody else
+    would release it.
+    """
+    return _compiled(function, _nrt=True)
+
+
+def lending_kernel(function: Function) -> Function:
+    """Compile a pure function that returns arrays of a bundle it was given.
+
+    Nobody counts references to those, so kernels of every kind may receive them. In Python they are
+    good as long as the bundle is kept.
+    """
+    compiled: Any = _compiled(function, _nrt=True)
     if not _INTERPRETED:
-        _prepare(compiled)
+        compiled.lends = True
     return cast("Function", compiled)
 
 
@@ -164,7 +212,12 @@ def inline_kernel(function: Function) -> Function:
 
     A loop becomes vector code only if nothing in it is a call.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
+def _compiled(function: Function, **options: bool) -> Function:
+    njit: Any = numba.njit
+    compiled = njit(nogil=True, error_model="numpy", **options)(function)
     if not _INTERPRETED:
         _prepare(compiled)
     return cast("Function", compiled)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amm.black_scholes import european_value
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.ssvi import Ssvi, mean_decay
 
 Floats = npt.NDArray[np.float64]
@@ -65,7 +65,7 @@ class Expiries(NamedTuple):
     values: Floats
 
 
-@kernel
+@allocating_kernel
 def make_expiries() -> Expiries:
     """Return room for the nodes of an integral."""
     count = NODES.size
@@ -118,7 +118,7 @@ def mixed_value(surface: Ssvi, log_strike: float, carry: float, expiries: Expiri
     return total
 
 
-@kernel
+@allocating_kernel
 def smile_value(
     surface: Ssvi,
     is_call: bool,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, YEAR_MS, mul_div_down
 
 E9 = 10**9
@@ -185,7 +185,7 @@ def _screen(observation: Observation, last_ms: int, now_ms: int, rules: OracleRu
     return OracleVerdict.USED.value
 
 
-@kernel
+@allocating_kernel
 def median_observation(
     prices_e8: npt.NDArray[np.int64],
     confidences_e8: npt.NDArray[np.int64],

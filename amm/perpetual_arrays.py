@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from amm.arrays import BLOCK, Floats, Operands, new_block, operand, target
-from amm.kernel import inline_kernel, kernel
+from amm.kernel import allocating_kernel, inline_kernel
 from amm.perpetual import Price, closed_form
 
 
@@ -35,7 +35,7 @@ class _Targets(NamedTuple):
     premium_rate: Floats
 
 
-@kernel
+@allocating_kernel
 def fill_values(operands: Operands, first: int, last: int, value: Floats) -> None:
     """Write the values of the options from `first` to before `last`."""
     block = new_block(len(operands.sources) + 1)
@@ -49,7 +49,7 @@ def fill_values(operands: Operands, first: int, last: int, value: Floats) -> Non
             _fill_uncapped_values(rows, values)
 
 
-@kernel
+@allocating_kernel
 def fill_prices(
     operands: Operands,
     first: int,
@@ -84,7 +84,7 @@ def is_capped(operands: Operands) -> bool:
     return not (operands.is_shared[6] and operands.sources[6][0] == math.inf)
 
 
-@inline_kernel
+@allocating_kernel
 def rows_of(operands: Operands, start: int, count: int, is_fresh: bool, block: Floats) -> Rows:
     """Return the arguments of `count` options from `start` on; 7 rows of the block are theirs."""
     return Rows(

@@ -11,6 +11,7 @@ the command that moves the money.
 import math
 from typing import NamedTuple
 
+from amm.elementary import log
 from amm.kernel import kernel
 from amm.perpetual import carry_delta, perpetual_price
 from amm.scenarios import Contract
@@ -111,7 +112,7 @@ def quote_unit(
         surface: Volatility the trade is done at.
         token_vol: Volatility of the stock token, per square root of a year.
     """
-    vol = strike_vol(surface, math.log(contract.strike / index))
+    vol = strike_vol(surface, log(contract.strike / index))
     moneyness = index / contract.strike
     terms = (contract.funding_period, contract.discount_rate, contract.carry, contract.cap)
     price = perpetual_price(contract.is_call, moneyness, vol, *terms)

@@ -60,48 +60,59 @@ class Shocks(NamedTuple):
     values: Floats
 
 
+def new_shocks() -> Shocks:
+    """Return room for the states of one underlying."""
+    return Shocks(
+        log_moves=np.zeros(LANES),
+        moves=np.ones(LANES),
+        levels=np.ones(LANES),
+        stretches=np.zeros(LANES),
+        rows=np.zeros(LANES, np.int64),
+        ratios=np.ones(3 * COEFFICIENTS),
+        moneyness=np.ones(LANES),
+        log_moneyness=np.zeros(LANES),
+        firsts=np.zeros(LANES, np.int64),
+        picked=np.zeros((4, LANES)),
+        vols=np.ones(LANES),
+        values=np.zeros(LANES),
+    )
+
+
 @kernel
-def make_shocks(
+def fill_shocks(
+    shocks: Shocks,
     scenarios: ScenarioSet,
     calm: Surface,
     stressed: Surface,
     based: Surface,
     stress_move: float,
-) -> Shocks:
-    """Return the states of one underlying at its present surface.
+) -> None:
+    """Fill the states of one underlying at its present surface.
 
     Args:
+        shocks: Filled.
         scenarios: The scenario set.
         calm: The surface now, that of the first regime.
         stressed: The same surface at the level of the second regime.
         based: The same surface at the level of the base stress.
         stress_move: Relative move of the index in the base stress, down and up; < 1.
     """
-    shocks = Shocks(
-        np.zeros(LANES),
-        np.ones(LANES),
-        np.full(LANES, calm.level),
-        np.full(LANES, calm.stretch),
-        np.zeros(LANES, np.int64),
-        np.concatenate((calm.ratios, stressed.ratios, based.ratios)),
-        np.ones(LANES),
-        np.zeros(LANES),
-        np.empty(LANES, np.int64),
-        np.empty((4, LANES)),
-        np.empty(LANES),
-        np.empty(LANES),
-    )
+    for place in range(COEFFICIENTS):
+        shocks.ratios[place] = calm.ratios[place]
+        shocks.ratios[COEFFICIENTS + place] = stressed.ratios[place]
+        shocks.ratios[2 * COEFFICIENTS + place] = based.ratios[place]
     daily = calm.level / math.sqrt(DAYS)
     for regime in range(REGIMES):
         for move in range(MOVES):
             shocks.log_moves[regime * MOVES + move] = scenarios.sigmas[regime, move] * daily
     shocks.log_moves[STRESS_DOWN] = math.log1p(-stress_move)
     shocks.log_moves[STRESS_UP] = math.log1p(stress_move)
-    for state in range(MOVES, STATES):
-        surface = stressed if state < STRESS_DOWN else based
+    for state in range(STATES):
+        which = 0 if state < MOVES else 1 if state < STRESS_DOWN else 2
+        surface = calm if which == 0 else stressed if which == 1 else based
         shocks.levels[state] = surface.level
         shocks.stretches[state] = surface.stretch
-        shocks.rows[state] = (1 if state < STRESS_DOWN else 2) * COEFFICIENTS
+        shocks.rows[state] = which * COEFFICIENTS
     for state in range(STATES):
         shocks.moves[state] = exp(shocks.log_moves[state])
     for seat in range(1, SEATS):
@@ -112,7 +123,6 @@ def make_shocks(
             shocks.levels[lane] = shocks.levels[state]
             shocks.stretches[lane] = shocks.stretches[state]
             shocks.rows[lane] = shocks.rows[state]
-    return shocks
 
 
 @kernel
@@ -207,10 +217,11 @@ def fill_shocked(
     shocks: Shocks,
     contract: Contract,
     index: float,
+    slot: int,
     losses: Floats,
     stress: Floats,
 ) -> None:
-    """Fill losses and base stress of one series, shapes (1, REGIMES, MOVES) and (1, 2)."""
+    """Fill row `slot` of losses and base stress, as `read_losses` does."""
     take_seat(shocks, 0, index / contract.strike)
     revalue(shocks, contract, 1)
-    read_losses(scenarios, shocks, 0, 0, losses, stress)
+    read_losses(scenarios, shocks, 0, slot, losses, stress)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.elementary import exp
+from amm.elementary import exp, log
 from amm.kernel import kernel
 from amm.perpetual import perpetual_value
 from amm.surface import (
@@ -87,7 +87,7 @@ def scenario_set(
 @kernel
 def contract_value(contract: Contract, index: float, surface: Surface) -> float:
     """Return the value per unit of notional at an index price in USD, on a surface."""
-    vol = strike_vol(surface, math.log(contract.strike / index))
+    vol = strike_vol(surface, log(contract.strike / index))
     return perpetual_value(
         contract.is_call,
         index / contract.strike,
@@ -100,6 +100,16 @@ def contract_value(contract: Contract, index: float, surface: Surface) -> float:
 
 
 @kernel
+def _highest(losses: Floats) -> float:
+    """Return the largest of some losses, shape (REGIMES, MOVES)."""
+    highest = -math.inf
+    for regime in range(REGIMES):
+        for move in range(MOVES):
+            highest = max(highest, losses[regime, move])
+    return highest
+
+
+@kernel
 def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> float:
     """Return U of an open book, in tokens; >= 0 but for rounding.
 
@@ -108,7 +118,7 @@ def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> fl
         book: Losses of the book in tokens, shape (UNDERLYINGS, REGIMES, MOVES).
         tolerance: beta, in tokens; > 0.
     """
-    highest = max(0.0, book[0].max() + book[1].max())
+    highest = max(0.0, _highest(book[0]) + _highest(book[1]))
     excess = 0.0
     for regime in range(REGIMES):
         for first in range(MOVES):
@@ -127,7 +137,12 @@ def book_potential(scenarios: ScenarioSet, book: Floats, tolerance: float) -> fl
 
 @kernel
 def fill_weights(
-    scenarios: ScenarioSet, book: Floats, tolerance: float, own: int, log_weights: Floats
+    scenarios: ScenarioSet,
+    book: Floats,
+    tolerance: float,
+    own: int,
+    log_weights: Floats,
+    by_other: Floats,
 ) -> None:
     """Fill log probabilities of one underlying's states, tilted by the book's losses.
 
@@ -140,10 +155,10 @@ def fill_weights(
         tolerance: beta, in tokens; > 0.
         own: Underlying whose states are wanted.
         log_weights: Filled; shape (REGIMES, MOVES), their exponentials sum to 1.
+        by_other: Room, shape (MOVES,).
     """
-    other_highest = book[1 - own].max()
+    other_highest = _highest(book[1 - own])
     highest = -math.inf
-    by_other = np.empty(MOVES)
     for regime in range(REGIMES):
         for other in range(MOVES):
             by_other[other] = exp((book[1 - own, regime, other] - other_highest) / tolerance)

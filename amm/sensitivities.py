@@ -29,7 +29,7 @@ from amm.arrays import (
     run,
     target,
 )
-from amm.kernel import inline_kernel, kernel
+from amm.kernel import allocating_kernel, inline_kernel, kernel
 from amm.perpetual_arrays import Rows, is_capped, rows_of
 from amm.price import as_arguments, refuse
 from amm.wings import (
@@ -128,7 +128,7 @@ def perpetual_sensitivities(
     return _sensitivities(is_call, moneyness, vol, funding_period, discount_rate, carry, cap)
 
 
-@kernel
+@allocating_kernel
 def fill_sensitivities(
     operands: Operands,
     first: int,

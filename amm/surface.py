@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amm.elementary import fma, log
-from amm.kernel import inline_kernel, kernel
+from amm.kernel import allocating_kernel, inline_kernel, kernel
 from amm.mixture import Expiries, fill_expiries, make_expiries, mixed_value, reach
 from amm.perpetual import perpetual_price
 from amm.ssvi import LEVEL_YEARS, SHORT_VOL_MIN, Ssvi, at_level, level_of, mean_decay
@@ -56,6 +56,14 @@ VALUE_MIN = 1e-30
 """Less than this, as a share of the notional, is not inverted: it is worth nothing to anybody."""
 POINTS = 8
 """Of the polynomials through levels and carries."""
+
+
+Polynomial = tuple[float, float, float, float, float, float, float, float]
+"""What each of `POINTS` values weighs."""
+_NODES = tuple(
+    float(math.prod(point - other for other in range(POINTS) if other != point))
+    for point in range(POINTS)
+)
 
 
 class SurfaceError(ValueError):
@@ -136,14 +144,13 @@ def strike_vol(surface: Surface, log_strike: float) -> float:
 
 
 @kernel
-def _fill_polynomial(position: float, weights: Floats) -> None:
-    """Fill the weights of the polynomial through values at 0 ... POINTS - 1, at `position`."""
-    for point in range(POINTS):
-        weight = 1.0
-        for other in range(POINTS):
-            if other != point:
-                weight *= (position - other) / (point - other)
-        weights[point] = weight
+def _weight(position: float, point: int) -> float:
+    """Return the weight of one of the values at 0 ... POINTS - 1 in their polynomial's value."""
+    product = 1.0
+    for other in range(POINTS):
+        if other != point:
+            product *= position - other
+    return product / _NODES[point]
 
 
 @kernel
@@ -185,29 +192,40 @@ def stretch_of(table: SmileTable, level: float) -> float:
     return 1.0 / (CENTRE * level * math.sqrt(table.period))
 
 
-@kernel
+@allocating_kernel
 def fill_surface(table: SmileTable, level: float, carry: float, ratios: Floats) -> Surface:
     """Return the surface of a level and carry, its coefficients written to `ratios`."""
-    by_level, by_carry = np.empty(POINTS), np.empty(POINTS)
-    first_level, place = _level_place(table, level)
-    _fill_polynomial(place, by_level)
-    root = math.sqrt(table.period)
-    place = math.asinh(carry * root / (level * CARRY_CENTRE)) / CARRY_STEP + CARRIES // 2
-    place = min(max(place, 0.0), CARRIES - 1.0)
-    first_carry = min(max(int(place) - POINTS // 2 + 1, 0), CARRIES - POINTS)
-    _fill_polynomial(place - first_carry, by_carry)
-    ratios[:] = 0.0
-    for i in range(POINTS):
-        if by_carry[i] != 0.0:  # without carry all but one are
-            rows = table.ratios[first_carry + i, first_level : first_level + POINTS]
-            _add_rows(by_carry[i], by_level, rows, ratios)
+    fill_ratios(table, level, carry, ratios)
     return Surface(level, stretch_of(table, level), ratios)
 
 
 @kernel
-def _add_rows(weight: float, weights: Floats, rows: Floats, total: Floats) -> None:
+def fill_ratios(table: SmileTable, level: float, carry: float, ratios: Floats) -> None:
+    """Fill the coefficients of the surface of a level and carry."""
+    first_level, place = _level_place(table, level)
+    by_level = (
+        _weight(place, 0), _weight(place, 1), _weight(place, 2), _weight(place, 3),
+        _weight(place, 4), _weight(place, 5), _weight(place, 6), _weight(place, 7),
+    )  # fmt: skip
+    root = math.sqrt(table.period)
+    place = math.asinh(carry * root / (level * CARRY_CENTRE)) / CARRY_STEP + CARRIES // 2
+    place = min(max(place, 0.0), CARRIES - 1.0)
+    first_carry = min(max(int(place) - POINTS // 2 + 1, 0), CARRIES - POINTS)
+    ratios[:] = 0.0
+    for i in range(POINTS):
+        by_carry = _weight(place - first_carry, i)
+        if by_carry != 0.0:  # without carry all but one are
+            rows = table.ratios[first_carry + i, first_level : first_level + POINTS]
+            _add_rows(by_carry, by_level, rows, ratios)
+
+
+@kernel
+def _add_rows(weight: float, weights: Polynomial, rows: Floats, total: Floats) -> None:
     """Add a weighted sum of `POINTS` rows, going over the total once."""
-    w = weight * weights
+    w = (
+        weight * weights[0], weight * weights[1], weight * weights[2], weight * weights[3],
+        weight * weights[4], weight * weights[5], weight * weights[6], weight * weights[7],
+    )  # fmt: skip
     for place in range(COEFFICIENTS):
         total[place] += (
             (w[0] * rows[0, place] + w[1] * rows[1, place])
@@ -244,7 +262,7 @@ def make_table(shape: Ssvi, period: float) -> SmileTable:
     return table
 
 
-@kernel
+@allocating_kernel
 def _fill_table(table: SmileTable) -> None:
     """Fill the table, level by level."""
     expiries = make_expiries()
@@ -312,7 +330,7 @@ def _perpetual_vol(
     return vol if abs(step) < 1e-9 else 0.0
 
 
-@kernel
+@allocating_kernel
 def fit_spline(values: Floats, coefficients: Floats) -> None:
     """Fill the coefficients of the natural cubic spline through values at equal distances.
 

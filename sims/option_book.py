@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.perpetual import payoff
 from amm.quote import IndexQuality, QuoteRules, quote_close, quote_open, quote_unit
 from amm.scenarios import UNDERLYINGS, Contract, contract_value
@@ -138,7 +138,7 @@ def empty_book() -> Book:
     return Book(underlying, is_call, np.zeros(SLOTS), notional, until, rate_e15, np.zeros(SLOTS))
 
 
-@kernel
+@allocating_kernel
 def _flat(terms: BookRules, level: float) -> Surface:
     """Return one vol for every strike."""
     return Surface(level, 0.0, terms.flat)
@@ -342,7 +342,7 @@ def _open(
     book.rate_e15[slot], book.value[slot] = rate.rate_e15, rate.value
 
 
-@kernel
+@allocating_kernel
 def take_orders(
     state: State, terms: BookRules, book: Book, demand: Demand, orders: Orders, path: int, day: int,
     index: Floats, before: Floats, levels: Floats, low: int, sums: Floats, step: int, now_ms: int,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.mixture import discounting_period
 from amm.perpetual import payoff, perpetual_price
 from amm.quote import IndexQuality, QuoteRules, quote_close, quote_open, quote_unit
@@ -92,7 +92,7 @@ def _look(smiles: Smiles, levels: HourlyLevels, hour: int, is_call: bool, strike
     )
 
 
-@kernel
+@allocating_kernel
 def _ask(
     smiles: Smiles, charge: QuoteRules, token_vol: float, contract: Contract, index: float,
     level: float,
@@ -102,7 +102,7 @@ def _ask(
     return quote_open(unit, 1.0, 0.0).total
 
 
-@kernel
+@allocating_kernel
 def _bid(
     smiles: Smiles, charge: QuoteRules, token_vol: float, contract: Contract, index: float,
     level: float,
@@ -115,7 +115,7 @@ def _bid(
     return quote.gross - quote.fee
 
 
-@kernel
+@allocating_kernel
 def _run_trade(
     levels: HourlyLevels,
     smiles: Smiles,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.perpetual import payoff, perpetual_price
 
 Floats = npt.NDArray[np.float64]
@@ -84,7 +84,7 @@ def stops(
     return rate < 0.5 * first_rate
 
 
-@kernel
+@allocating_kernel
 def run_rules(
     is_call: bool,
     start: float,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.scenarios import UNDERLYINGS
 from amm.units import HOUR_MS, ONE, PPM, units_up
 from sims.markets.jumps import STEPS_A_DAY
@@ -168,7 +168,7 @@ def _flush(
     return nav
 
 
-@kernel
+@allocating_kernel
 def _run_path(
     state: State, setting: Setting, book: Book, demand: Demand, orders: Orders, path: int,
     prices: Floats, levels: Floats, rows: Floats, flows: Ints,

@@ -9,7 +9,7 @@ the marks the move began from is kept for it, so that a restart changes nothing.
 import math
 from typing import NamedTuple
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.units import ONE
 from vaults.ledger import post
 from vaults.market import Market
@@ -34,7 +34,7 @@ class Gain(NamedTuple):
     vega: float
 
 
-@kernel
+@allocating_kernel
 def gain_of_move(
     state: State,
     rules: Rules,

@@ -71,9 +71,8 @@ def condition_at(state: State, rules: Rules, nav: Nav, stress: int) -> int:
 def is_stale(state: State, market: Market, now_ms: int) -> bool:
     """Whether an underlying of the open book has no fresh index."""
     for underlying in range(UNDERLYINGS):
-        for slot in range(state.pool[0].series_count):
-            series = state.series[slot]
-            if series.underlying == underlying and series.open_notional > 0:
+        for place in range(state.pool[0].live_series):
+            if state.series[state.live[place]].underlying == underlying:
                 if not mark_is_fresh(market, underlying, now_ms):
                     return True
                 break

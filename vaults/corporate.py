@@ -4,7 +4,7 @@ Both begin with every account's premium settled, so that nothing is owed in unit
 or by who has received.
 """
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.units import AMOUNT_MAX, mul_div_down
 from vaults.ledger import post, transfer
 from vaults.moves import Bucket, Flow, Move, RequestKind, RequestStatus
@@ -71,7 +71,7 @@ def split(
     return refusal
 
 
-@kernel
+@allocating_kernel
 def _claims(state: State, pending: Ints) -> Ints:
     """Return what is each account's own: balance, deposits that wait, withdrawals pending."""
     claims = pending.copy()
@@ -85,7 +85,7 @@ def _claims(state: State, pending: Ints) -> Ints:
     return claims
 
 
-@kernel
+@allocating_kernel
 def dividend(state: State, rules: Rules, amount: int, pending: Ints, now_ms: int) -> Refusal:
     """Divide tokens that came from outside among all of custody; main has what is left over.
 

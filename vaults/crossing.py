@@ -5,7 +5,7 @@ locked to the last unit whenever somebody enters. It changes no pool: the shares
 the cash grows by the dust.
 """
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from vaults.fills import fill_deposit, pay_redemption
 from vaults.nav import Nav
 from vaults.queue import divide, hand_out_rest, total_asked
@@ -20,7 +20,7 @@ def crossing_price(nav: Nav, unearned: int) -> int:
     return min(max(nav.mid - (unearned + 1) // 2, nav.low), nav.high)
 
 
-@kernel
+@allocating_kernel
 def cross(
     state: State,
     rules: Rules,

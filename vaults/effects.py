@@ -153,6 +153,38 @@ def _remove_position(state: State, slot: int) -> None:
 
 
 @kernel
+def _relist(state: State, slot: int, is_open: bool) -> None:
+    """Enter a series into the live ones, or take it out."""
+    live, pool = state.live, state.pool[0]
+    count = int(pool.live_series)
+    if is_open:
+        place = count
+        while place > 0 and live[place - 1] > slot:
+            live[place] = live[place - 1]
+            place -= 1
+        live[place] = slot
+        pool.live_series = count + 1
+        return
+    place = 0
+    while live[place] != slot:
+        place += 1
+    for after in range(place + 1, count):
+        live[after - 1] = live[after]
+    pool.live_series = count - 1
+
+
+@kernel
+def list_live(state: State) -> None:
+    """List the live series anew, after a state was loaded."""
+    count = 0
+    for slot in range(state.pool[0].series_count):
+        if state.series[slot].open_notional > 0:
+            state.live[count] = slot
+            count += 1
+    assert count == state.pool[0].live_series
+
+
+@kernel
 def resize(state: State, slot: int, notional: int, impact: int) -> None:
     """Change a position's notional and impact paid, and every sum they are part of."""
     pool = state.pool[0]
@@ -173,7 +205,8 @@ def resize(state: State, slot: int, notional: int, impact: int) -> None:
     series.open_notional += notional
     state.valued[series.underlying].ticks = NONE
     is_open = series.open_notional > 0
-    pool.live_series += int(is_open) - int(was_open)
+    if is_open != was_open:
+        _relist(state, int(position.series), is_open)
     if not is_open:
         series.receivable = 0
         series.remainder_e15 = 0
@@ -374,7 +407,8 @@ def close_books(state: State, accrued: int) -> None:
     pool.closed_insurance = pool.insurance
     pool.closed_accrued = accrued
     pool.closed_refundable = pool.impact_refundable
-    state.closed_flows[:] = state.flows
+    for flow in range(state.flows.shape[0]):
+        state.closed_flows[flow] = state.flows[flow]
 
 
 @kernel

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.scenarios import UNDERLYINGS
 from amm.units import PPM, mul_div_down, mul_div_up, units_up
 from vaults.capacity import backing, utilisation
@@ -162,7 +162,7 @@ def _schedule(
     post(state, _CUTOFF, next_ms - rules.parameters[0].cutoff_ms, 0, 0, 0, 0)
 
 
-@kernel
+@allocating_kernel
 def _allot_requesters(state: State, first: int) -> None:
     """Divide the balance of every account with a request from row `first` on, once."""
     asked = np.zeros(state.pool[0].account_count, dtype=np.bool_)
@@ -201,7 +201,8 @@ def marks_are_good(state: State, rules: Rules, market: Market, now_ms: int) -> b
     parameters = rules.parameters[0]
     for underlying in range(UNDERLYINGS):
         notional = 0
-        for slot in range(state.pool[0].series_count):
+        for place in range(state.pool[0].live_series):
+            slot = state.live[place]
             if state.series[slot].underlying == underlying:
                 notional += state.series[slot].open_notional
         if notional == 0:

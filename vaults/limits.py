@@ -141,7 +141,7 @@ def check_stress(
     condition = condition_at(state, rules, nav, before)
     if condition == _WINDDOWN_CONDITION:
         return Refusal(_WINDDOWN, nav.mid, before)
-    after = base_stress(state, underlying, opening.stress, notional)
+    after = base_stress(state, underlying, state.stress[opening.row], notional)
     stress = units_up(min(after, float(AMOUNT_MAX)))
     stress_max = mul_div_down(max(nav.low, 0), parameters.stress_share_ppm, PPM)
     if condition == _STRESSED:

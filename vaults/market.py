@@ -65,6 +65,7 @@ class Market(NamedTuple):
         shapes: `ShapeRow` per underlying: the surface in force.
         published: `ShapeRow` per underlying: what the next tick puts in force.
         rules: `OracleRules`, one record.
+        sorting: Room for what is sorted, shape (2, WINDOW_SLOTS).
     """
 
     oracle: Records
@@ -73,6 +74,7 @@ class Market(NamedTuple):
     shapes: Records
     published: Records
     rules: Records
+    sorting: Ints
 
 
 def new_market(initial: OracleState, rules: OracleRules | None = None) -> Market:
@@ -84,6 +86,7 @@ def new_market(initial: OracleState, rules: OracleRules | None = None) -> Market
         shapes=records(ShapeRow, UNDERLYINGS),
         published=records(ShapeRow, UNDERLYINGS),
         rules=record(rules or OracleRules()),
+        sorting=np.zeros((2, WINDOW_SLOTS), dtype=np.int64),
     )
     for underlying in range(UNDERLYINGS):
         market.oracle[underlying] = tuple(initial)
@@ -107,8 +110,7 @@ def _median(values: Ints, count: int) -> int:
 def _summarise(market: Market, underlying: int, minute: int) -> None:
     """Recompute the window of the minutes up to and including `minute`."""
     window = market.windows[underlying]
-    prices = np.empty(WINDOW_SLOTS, dtype=np.int64)
-    vols = np.empty(WINDOW_SLOTS, dtype=np.int64)
+    prices, vols = market.sorting[0], market.sorting[1]
     count = 0
     low = high = market.oracle[underlying].index_e8
     for slot in range(WINDOW_SLOTS):
@@ -146,7 +148,9 @@ def publish(market: Market, underlying: int) -> None:
 @kernel
 def refresh_window(market: Market, underlying: int) -> None:
     """Recompute a window from its minutes, after these were read back."""
-    minute = market.minutes[underlying, :, 0].max()
+    minute = 0
+    for slot in range(WINDOW_SLOTS):
+        minute = max(minute, market.minutes[underlying, slot, 0])
     if minute > 0:
         _summarise(market, underlying, minute)
 

@@ -16,7 +16,7 @@ from amm.units import DAY_MS, PPM, mul_div_down, mul_div_up, units_down, units_u
 from vaults.market import Market
 from vaults.rules import Rules
 from vaults.state import VEST_LOTS, State
-from vaults.valuation import value_over_window, window_box
+from vaults.valuation import value_over_window
 
 
 class Nav(NamedTuple):
@@ -31,8 +31,8 @@ class Nav(NamedTuple):
 def _receivable(state: State) -> int:
     """Return the premium accrued and not yet settled, over all series."""
     receivable = 0
-    for slot in range(state.pool[0].series_count):
-        receivable += state.series[slot].receivable
+    for place in range(state.pool[0].live_series):
+        receivable += state.series[state.live[place]].receivable
     return receivable
 
 
@@ -65,9 +65,9 @@ def unvested_spread(state: State, rules: Rules, now_ms: int) -> int:
 def mid_at_marks(state: State) -> int:
     """Return N_mid at the last marks, which a valuation window of one mark has as its medians."""
     worth = 0.0
-    for slot in range(state.pool[0].series_count):
-        if state.series[slot].open_notional > 0:
-            worth += float(state.series[slot].open_notional) * state.marks[slot].value
+    for place in range(state.pool[0].live_series):
+        slot = state.live[place]
+        worth += float(state.series[slot].open_notional) * state.marks[slot].value
     pool = state.pool[0]
     backed = int(pool.main) + accrued_to_main(state)
     return backed - units_up(worth) - int(pool.impact_refundable)
@@ -80,11 +80,11 @@ def net_asset_value(state: State, rules: Rules, market: Market, now_ms: int) -> 
     for underlying in range(UNDERLYINGS):
         if state.books[underlying].ticks == 0:
             continue  # no mark, and no position
-        box = window_box(state, rules, market, underlying)
-        for slot in range(state.pool[0].series_count):
+        value_over_window(state, rules, market, underlying)
+        for place in range(state.pool[0].live_series):
+            slot = state.live[place]
             series = state.series[slot]
-            if series.underlying == underlying and series.open_notional > 0:
-                value_over_window(state, rules, market, box, slot)
+            if series.underlying == underlying:
                 notional, mark = float(series.open_notional), state.marks[slot]
                 middle += notional * mark.value_median
                 low += notional * mark.value_low

@@ -4,12 +4,10 @@ Its order: quote, check, and only then move. What is computed before the first m
 from marks and may be thrown away.
 """
 
-import numpy as np
-
 from amm.kernel import kernel
 from amm.quote import OpenQuote, quote_open, quote_unit
 from amm.revaluation import fill_shocked
-from amm.scenarios import MOVES, REGIMES, UNDERLYINGS, Contract
+from amm.scenarios import UNDERLYINGS, Contract
 from amm.units import AMOUNT_MAX, DAY_MS, ONE, tokens_down, units_down, units_up
 from vaults.capacity import backing, lock_of, utilisation
 from vaults.ledger import post, transfer
@@ -34,7 +32,7 @@ from vaults.rules import (
     make_contract,
     quote_rules,
 )
-from vaults.smile import buy_surface, mark_surface, shocks_of
+from vaults.smile import buy_surface, fill_states, mark_surface
 from vaults.state import NONE, State
 from vaults.trade import Fill, Opening, PricedSeries, QuotedOpening, refused
 from vaults.valuation import (
@@ -128,13 +126,12 @@ def price_series(
     contract = listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
     index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
     value_book(state, rules, market)
-    losses, stress = state.losses, state.stress
     row = slot
     if slot == NONE or state.series[slot].open_notional == 0:
-        row = 0
-        losses, stress = np.empty((1, REGIMES, MOVES)), np.empty((1, 2))
-        shocks = shocks_of(state, rules, market, underlying)
-        fill_shocked(rules.scenarios, shocks, contract, index, losses, stress)
+        row = state.losses.shape[0] - 1
+        fill_states(state, rules, market, underlying)
+        shocks = state.scratch.shocks
+        fill_shocked(rules.scenarios, shocks, contract, index, row, state.losses, state.stress)
     unit = quote_unit(
         quote_rules(rules),
         index_quality(market, underlying, now_ms),
@@ -145,9 +142,7 @@ def price_series(
     )
     rate = rate_of(contract, index, surface, state.books[underlying].rent_e15)
     cap_ppm = rules.terms[underlying].cap_ppm if slot == NONE else state.series[slot].cap_ppm
-    return PricedSeries(
-        slot, contract, unit, losses[row], stress[row], int(cap_ppm), int(rate.rate_e15)
-    )
+    return PricedSeries(slot, contract, unit, row, int(cap_ppm), int(rate.rate_e15))
 
 
 @kernel
@@ -160,7 +155,7 @@ def price_size(
     which nobody can pay.
     """
     tokens = float(notional) / ONE
-    change = potential_added(state, rules, underlying, priced.losses, tokens)
+    change = potential_added(state, rules, underlying, state.losses[priced.row], tokens)
     quote = quote_open(priced.unit, tokens, change)
     return Opening(
         priced.slot,
@@ -172,7 +167,7 @@ def price_size(
         units_down(min(quote.impact * ONE, float(AMOUNT_MAX))),
         max(tokens_down(quote.spread + min(quote.impact, 0.0)), 0),
         priced.rate_e15,
-        priced.stress,
+        priced.row,
     )
 
 

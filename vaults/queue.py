@@ -5,7 +5,7 @@ Oldest flush first; inside the flush that does not fit, everybody gets the same 
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.units import mul_div_down
 from vaults.moves import RequestKind, RequestStatus
 from vaults.rules import Rules
@@ -51,7 +51,7 @@ def oldest_flush(state: State, rules: Rules, kind: int, after: int) -> int:
     return oldest
 
 
-@kernel
+@allocating_kernel
 def divide(state: State, rules: Rules, kind: int, total: int) -> Ints:
     """Divide `total` of what is asked for among the requests of a kind; parts round down.
 

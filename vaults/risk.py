@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.scenarios import UNDERLYINGS, Contract, contract_value
 from amm.surface import COEFFICIENTS, Surface, fill_surface
 from amm.units import E15, ONE
@@ -49,7 +49,7 @@ class BookGreeks(NamedTuple):
     premium_per_day: float
 
 
-@kernel
+@allocating_kernel
 def surface_moved(rules: Rules, underlying: int, level: float, carry: float) -> Surface:
     """Return the surface of an underlying at another level and carry."""
     return fill_surface(rules.smiles[underlying], level, carry, np.empty(COEFFICIENTS))
@@ -69,7 +69,7 @@ def value_moved(contract: Contract, index: float, surface: Surface, carry: float
     return contract_value(moved, index, surface)
 
 
-@kernel
+@allocating_kernel
 def book_greeks(state: State, rules: Rules, market: Market, underlying: int) -> BookGreeks:
     """Return the greeks of all open positions on one underlying: slopes of their marks.
 
@@ -81,7 +81,7 @@ def book_greeks(state: State, rules: Rules, market: Market, underlying: int) -> 
     token_vol = rules.parameters[0].token_vol
     correlation = rules.terms[underlying].correlation
     by_level = BUMP * level * correlation * token_vol
-    calm = mark_surface(state, rules, market, underlying)
+    calm = surface_moved(rules, underlying, level, carry)
     risen = surface_moved(rules, underlying, level * (1.0 + BUMP), carry + by_level)
     fallen = surface_moved(rules, underlying, level * (1.0 - BUMP), carry - by_level)
     ahead = surface_moved(rules, underlying, level, carry + BUMP)
@@ -115,7 +115,7 @@ def book_greeks(state: State, rules: Rules, market: Market, underlying: int) -> 
     )
 
 
-@kernel
+@allocating_kernel
 def loss_table(
     state: State, rules: Rules, market: Market, spot_moves: Floats, vol_moves: Floats
 ) -> Floats:

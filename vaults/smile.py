@@ -4,14 +4,14 @@ Which level a number is computed at is a rule: marks and scenarios at the mark, 
 at whichever of mark and target is worse for them, the valuation window at its own medians.
 """
 
-from amm.kernel import kernel
-from amm.revaluation import Shocks, make_shocks
-from amm.surface import Surface, fill_surface, stretch_of
+from amm.kernel import kernel, lending_kernel
+from amm.revaluation import fill_shocks
+from amm.surface import Surface, fill_ratios, stretch_of
 from vaults.market import Market
 from vaults.rules import Rules, buy_level, carry_of, mark_level, sell_level
 from vaults.state import State
 
-_MARK = 0
+MARK = 0
 _STRESSED = 1
 _BASED = 2
 _BUY = 3
@@ -21,7 +21,7 @@ MEDIAN_UP = 6
 MEDIAN_DOWN = 7
 
 
-@kernel
+@lending_kernel
 def surface_at(
     state: State, rules: Rules, market: Market, underlying: int, place: int, level: float
 ) -> Surface:
@@ -31,37 +31,37 @@ def surface_at(
     ratios = state.surfaces[underlying, place]
     key = state.surface_keys[underlying, place]
     if key.level != level or key.carry != carry:
-        fill_surface(table, level, carry, ratios)
+        fill_ratios(table, level, carry, ratios)
         key.level = level
         key.carry = carry
     return Surface(level, stretch_of(table, level), ratios)
 
 
-@kernel
+@lending_kernel
 def mark_surface(state: State, rules: Rules, market: Market, underlying: int) -> Surface:
     """Return the surface marks and scenarios use."""
     level = mark_level(market, underlying)
-    return surface_at(state, rules, market, underlying, _MARK, level)
+    return surface_at(state, rules, market, underlying, MARK, level)
 
 
-@kernel
+@lending_kernel
 def _traded_surface(
     state: State, rules: Rules, market: Market, underlying: int, place: int, level: float
 ) -> Surface:
     """Return the surface at a level: the mark's own, where that is the level."""
     if level == mark_level(market, underlying):
-        place = _MARK
+        place = MARK
     return surface_at(state, rules, market, underlying, place, level)
 
 
-@kernel
+@lending_kernel
 def buy_surface(state: State, rules: Rules, market: Market, underlying: int) -> Surface:
     """Return the surface buyers pay at."""
     level = buy_level(market, underlying)
     return _traded_surface(state, rules, market, underlying, _BUY, level)
 
 
-@kernel
+@lending_kernel
 def sell_surface(state: State, rules: Rules, market: Market, underlying: int) -> Surface:
     """Return the surface sellers receive at."""
     level = sell_level(market, underlying)
@@ -69,8 +69,8 @@ def sell_surface(state: State, rules: Rules, market: Market, underlying: int) ->
 
 
 @kernel
-def shocks_of(state: State, rules: Rules, market: Market, underlying: int) -> Shocks:
-    """Return the states an underlying may go to from its marks."""
+def fill_states(state: State, rules: Rules, market: Market, underlying: int) -> None:
+    """Fill the scratch's shocks: the states an underlying may go to from its marks."""
     parameters = rules.parameters[0]
     level = mark_level(market, underlying)
     scenarios = rules.scenarios
@@ -81,7 +81,8 @@ def shocks_of(state: State, rules: Rules, market: Market, underlying: int) -> Sh
     if based_level != stressed_level:
         based = surface_at(state, rules, market, underlying, _BASED, based_level)
     calm = mark_surface(state, rules, market, underlying)
-    return make_shocks(scenarios, calm, stressed, based, parameters.stress_move)
+    shocks, move = state.scratch.shocks, parameters.stress_move
+    fill_shocks(shocks, scenarios, calm, stressed, based, move)
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 Rows are structured arrays whose fields are the annotations of the classes here. What is derived
 from marks (`SeriesMark`, `losses`, `stress`, `book`, `surfaces`) can be recomputed at any time and
-is never stored.
+is never stored; nor is `live`, which repeats what the series say.
 """
 
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.scenarios import MOVES, REGIMES, UNDERLYINGS
 from amm.surface import COEFFICIENTS
+from vaults.scratch import DUE_SLICE, Scratch, new_scratch
 
 Records = Any
 """A structured array: its fields have no static types."""
@@ -28,8 +29,6 @@ ADVANCE_LOTS = 96
 """Days of advances that are told apart: more than it takes to write one off."""
 SURFACES = 8
 """Levels of one underlying whose surfaces are kept; see `vaults.smile`."""
-DUE_SLICE = 64
-"""Due positions run at a time: bounds the moves of one call."""
 
 
 class PoolRow(NamedTuple):
@@ -216,7 +215,11 @@ class RequestRow(NamedTuple):
 
 @bundle
 class State(NamedTuple):
-    """One token. `log` receives every move of the running command; see `vaults.moves`."""
+    """One token. `log` receives every move of the running command; see `vaults.moves`.
+
+    `live` has the rows of all series with open notional, ascending: the first `pool.live_series`.
+    The last row of `losses` and of `stress` is that of a series about to be listed.
+    """
 
     pool: Records
     books: Records
@@ -237,6 +240,8 @@ class State(NamedTuple):
     closed_flows: Ints
     log: Ints
     log_count: Ints
+    live: Ints
+    scratch: Scratch
 
 
 STORED = (
@@ -294,8 +299,8 @@ def empty_state(flow_count: int, capacity: int = 64) -> State:
         books=records(BookRow, UNDERLYINGS),
         series=records(SeriesRow, capacity),
         marks=records(SeriesMark, capacity),
-        losses=np.zeros((capacity, REGIMES, MOVES)),
-        stress=np.zeros((capacity, 2)),
+        losses=np.zeros((capacity + 1, REGIMES, MOVES)),
+        stress=np.zeros((capacity + 1, 2)),
         book=np.zeros((UNDERLYINGS, REGIMES, MOVES)),
         valued=np.array([tuple(ValuedRow())] * UNDERLYINGS, record_type(ValuedRow)).view(
             np.recarray
@@ -311,6 +316,8 @@ def empty_state(flow_count: int, capacity: int = 64) -> State:
         closed_flows=np.zeros(flow_count, dtype=np.int64),
         log=np.zeros((1024, MOVE_WIDTH), dtype=np.int64),
         log_count=np.zeros(1, dtype=np.int64),
+        live=np.zeros(capacity, dtype=np.int64),
+        scratch=new_scratch(),
     )
 
 
@@ -365,8 +372,9 @@ def with_room(state: State) -> State:
     return state._replace(
         series=_room(state.series, pool.series_count + 1),
         marks=_room(state.marks, pool.series_count + 1),
-        losses=_room(state.losses, pool.series_count + 1),
-        stress=_room(state.stress, pool.series_count + 1),
+        losses=_room(state.losses, pool.series_count + 2),
+        stress=_room(state.stress, pool.series_count + 2),
+        live=_room(state.live, pool.series_count + 1),
         accounts=_room(state.accounts, pool.account_count + 1),
         positions=_room(state.positions, pool.position_count + 1),
         requests=_room(state.requests, pool.request_count + 1),

@@ -6,12 +6,13 @@ the cap, then positions whose allowance might not last to the next tick.
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.scenarios import UNDERLYINGS
-from amm.units import AMOUNT_MAX, YEAR_MS, mul_div_up
+from amm.units import AMOUNT_MAX, ONE, PPM, YEAR_MS, mul_div_up
 from vaults.attribution import measure
 from vaults.capacity import backing, rent_rate_e15, utilisation
 from vaults.closing import cash_out, price_closing, release
+from vaults.effects import list_live
 from vaults.ledger import post
 from vaults.market import Market
 from vaults.moves import Move
@@ -26,9 +27,8 @@ from vaults.premium import (
 )
 from vaults.rejects import Refusal, Reject, accepted
 from vaults.rules import Rules, index_of, mark_is_fresh
-from vaults.smile import mark_surface
-from vaults.state import DUE_SLICE, NONE, Ints, State
-from vaults.valuation import contract_of, mark_series, rate_of
+from vaults.state import NONE, Ints, State
+from vaults.valuation import Rate, mark_series, price_live, rate_in
 
 _CLOCK = Move.CLOCK.value
 _TICK = Move.TICK.value
@@ -46,37 +46,53 @@ def _accrue_and_mark(
 
     An interval without prices is charged at the smaller of the rates at its two ends.
     """
-    index_usd = index_of(market, underlying)
-    surface = mark_surface(state, rules, market, underlying)
-    for slot in range(state.pool[0].series_count):
-        series = state.series[slot]
-        if series.underlying != underlying or series.open_notional == 0:
-            continue
-        mark = state.marks[slot]
-        rate = rate_of(contract_of(state, rules, market, slot), index_usd, surface, rent_e15)
-        charged = int(mark.rate_e15)
-        if elapsed_ms > rules.parameters[0].accrual_gap_ms:
-            charged = min(charged, rate.rate_e15)
-        added = mul_div_up(charged, elapsed_ms, YEAR_MS)
-        if added < 0:  # a silence of months at the dearest rates: nine times the notional is enough
-            added = AMOUNT_MAX
-        index = max(int(series.index_e15), int(series.tick_index_e15) + added)
-        accrue_to(state, slot, index, 1)
-        mark.value = rate.value
-        mark.rate_e15 = rate.rate_e15
-        mark.rent_e15 = rate.rent_e15
+    first, last = 0, state.pool[0].live_series
+    while first < last:
+        first, count = price_live(state, rules, market, underlying, first)
+        for lane in range(count):
+            slot = state.scratch.slots[lane]
+            rate = rate_in(state, lane, rent_e15)
+            _accrue_series(state, rules, slot, rate, elapsed_ms)
+            mark = state.marks[slot]
+            mark.value = rate.value
+            mark.rate_e15 = rate.rate_e15
+            mark.rent_e15 = rate.rent_e15
 
 
 @kernel
-def _has_reached_cap(state: State, rules: Rules, market: Market, slot: int) -> bool:
+def _accrue_series(state: State, rules: Rules, slot: int, rate: Rate, elapsed_ms: int) -> None:
+    """Charge a series for the interval that ends, at whose end it is marked with a rate."""
+    series = state.series[slot]
+    charged = int(state.marks[slot].rate_e15)
+    if elapsed_ms > rules.parameters[0].accrual_gap_ms:
+        charged = min(charged, rate.rate_e15)
+    added = mul_div_up(charged, elapsed_ms, YEAR_MS)
+    if added < 0:  # a silence of months at the dearest rates: nine times the notional is enough
+        added = AMOUNT_MAX
+    index = max(int(series.index_e15), int(series.tick_index_e15) + added)
+    accrue_to(state, slot, index, 1)
+
+
+@kernel
+def _has_reached_cap(state: State, market: Market, slot: int) -> bool:
     """Whether the index has passed a series' barrier."""
-    contract = contract_of(state, rules, market, slot)
-    moneyness = index_of(market, state.series[slot].underlying) / contract.strike
-    gain = moneyness - 1.0 if contract.is_call else 1.0 - moneyness
-    return gain >= contract.cap
+    series = state.series[slot]
+    moneyness = index_of(market, series.underlying) / (float(series.strike_e8) / ONE)
+    gain = moneyness - 1.0 if series.is_call == 1 else 1.0 - moneyness
+    return bool(gain >= series.cap_ppm / PPM)
 
 
 @kernel
+def _any_reached_cap(state: State, market: Market, underlying: int) -> bool:
+    """Whether the index has passed the barrier of a live series."""
+    for place in range(state.pool[0].live_series):
+        slot = state.live[place]
+        if state.series[slot].underlying == underlying and _has_reached_cap(state, market, slot):
+            return True
+    return False
+
+
+@allocating_kernel
 def _cash_out_reached(
     state: State, rules: Rules, market: Market, underlying: int, now_ms: int
 ) -> None:
@@ -86,7 +102,7 @@ def _cash_out_reached(
         series = state.series[slot]
         if series.underlying != underlying or series.open_notional == 0:
             continue
-        if _has_reached_cap(state, rules, market, slot):
+        if _has_reached_cap(state, market, slot):
             while series.first_position != NONE:
                 paid[state.positions[series.first_position].account] = True
                 cash_out(state, rules, series.first_position, now_ms)
@@ -109,7 +125,8 @@ def _insert(due: Ints, count: int, key: int, position_id: int, slot: int) -> int
     if count == due.shape[0] and (due[place, 0], due[place, 1]) <= (key, position_id):
         return count
     while place > 0 and (due[place - 1, 0], due[place - 1, 1]) > (key, position_id):
-        due[place] = due[place - 1]
+        for column in range(due.shape[1]):
+            due[place, column] = due[place - 1, column]
         place -= 1
     due[place, 0] = key
     due[place, 1] = position_id
@@ -121,9 +138,10 @@ def _insert(due: Ints, count: int, key: int, position_id: int, slot: int) -> int
 def _collect_due(state: State, rules: Rules, underlying: int, due: Ints) -> int:
     """List the due positions of one underlying, and tighten the bounds of series looked at."""
     count = 0
-    for slot in range(state.pool[0].series_count):
+    for place in range(state.pool[0].live_series):
+        slot = state.live[place]
         series = state.series[slot]
-        if series.underlying != underlying or series.open_notional == 0:
+        if series.underlying != underlying:
             continue
         horizon = _horizon(state, rules, slot)
         if horizon <= state.marks[slot].least_key_e15:
@@ -219,7 +237,7 @@ def run_due(state: State, rules: Rules, market: Market, underlying: int, now_ms:
     Returns:
         How many positions were due.
     """
-    due = np.empty((DUE_SLICE, 3), dtype=np.int64)
+    due = state.scratch.due
     count = _collect_due(state, rules, underlying, due)
     for place in range(count):
         position_id, slot = due[place, 1], due[place, 2]
@@ -247,7 +265,8 @@ def tick(state: State, rules: Rules, market: Market, underlying: int, now_ms: in
     _accrue_and_mark(state, rules, market, underlying, rent_e15, elapsed_ms)
     post(state, _TICK, underlying, rent_e15, now_ms, 0, 0)
     measure(state, rules, market, underlying, now_ms)
-    _cash_out_reached(state, rules, market, underlying, now_ms)
+    if _any_reached_cap(state, market, underlying):
+        _cash_out_reached(state, rules, market, underlying, now_ms)
     return accepted()
 
 
@@ -270,7 +289,8 @@ def check(state: State, rules: Rules, market: Market, position_slot: int, now_ms
 
 @kernel
 def remark(state: State, rules: Rules, market: Market) -> None:
-    """Recompute what is derived from marks, after a state was loaded."""
+    """Recompute what is derived, after a state was loaded."""
+    list_live(state)
     for underlying in range(UNDERLYINGS):
         state.valued[underlying].ticks = NONE
     for slot in range(state.pool[0].series_count):

@@ -1,8 +1,8 @@
 """One series at the mark, whether it is listed or not: for displays, not for trades."""
 
-import math
 from typing import NamedTuple
 
+from amm.elementary import log
 from amm.kernel import kernel
 from amm.perpetual import perpetual_price
 from amm.surface import strike_vol
@@ -48,7 +48,7 @@ def ticker(
     slot = find_series(state, underlying, is_call, strike_e8)
     contract = listed_contract(state, rules, market, slot, underlying, is_call, strike_e8)
     index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
-    vol = strike_vol(surface, math.log(contract.strike / index))
+    vol = strike_vol(surface, log(contract.strike / index))
     price = perpetual_price(
         contract.is_call,
         index / contract.strike,

@@ -6,21 +6,20 @@ from amm.kernel import kernel
 from amm.quote import CloseQuote, OpenQuote, UnitQuote
 from amm.scenarios import Contract
 from vaults.rejects import Refusal
-from vaults.state import Floats
 
 
 class PricedSeries(NamedTuple):
     """What pricing an opening in a series needs, whatever its size.
 
-    `slot` is the series' row, NONE for one to be listed; `unit` the quote of one unit, `losses` and
-    `stress` what one unit adds to the book's; `cap_ppm` and `rate_e15` its cap and premium rate.
+    `slot` is the series' row, NONE for one to be listed; `unit` the quote of one unit, `row` where
+    in `State.losses` and `State.stress` stands what one unit adds to the book's; `cap_ppm` and
+    `rate_e15` its cap and premium rate.
     """
 
     slot: int
     contract: Contract
     unit: UnitQuote
-    losses: Floats
-    stress: Floats
+    row: int
     cap_ppm: int
     rate_e15: int
 
@@ -29,7 +28,7 @@ class Opening(NamedTuple):
     """An opening that has been priced but not done.
 
     `slot` is the series' row, NONE for a series to be listed; amounts are base units, `quote` is
-    in tokens; `stress` is the increase per unit in the base stress, `lock` what is locked for it.
+    in tokens; `row` is where its increase of the base stress stands, `lock` what is locked for it.
     """
 
     slot: int
@@ -41,7 +40,7 @@ class Opening(NamedTuple):
     impact: int
     spread: int
     rate_e15: int
-    stress: Floats
+    row: int
 
 
 class QuotedOpening(NamedTuple):

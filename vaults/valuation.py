@@ -7,33 +7,33 @@ over the valuation window are computed when somebody first asks after a tick.
 import math
 from typing import NamedTuple
 
-import numpy as np
-
-from amm.kernel import kernel
+from amm.elementary import log
+from amm.kernel import kernel, lending_kernel
+from amm.lanes import LANES, enter, premium_rate_in, price_lanes, value_in
 from amm.perpetual import perpetual_price
-from amm.revaluation import SEATS, Shocks, read_losses, revalue, take_seat
+from amm.revaluation import SEATS, read_losses, revalue, take_seat
 from amm.scenarios import (
     MOVES,
     REGIMES,
     UNDERLYINGS,
     Contract,
-    contract_value,
     fill_weights,
     potential_change,
 )
 from amm.surface import Surface, strike_vol
-from amm.units import E15, ONE
+from amm.units import E15, ONE, PPM
 from vaults.market import Market
 from vaults.rules import E9, Rules, index_of, make_contract
 from vaults.smile import (
+    MARK,
     MEDIAN,
     MEDIAN_DOWN,
     MEDIAN_UP,
+    fill_states,
     mark_surface,
-    shocks_of,
     surface_at,
 )
-from vaults.state import Floats, Ints, State
+from vaults.state import Floats, State
 
 
 @kernel
@@ -62,24 +62,29 @@ class Rate(NamedTuple):
 
 @kernel
 def rate_of(contract: Contract, index: float, surface: Surface, rent_e15: int) -> Rate:
-    """Return value and premium rate of a contract at the mark.
-
-    F = kappa max(v - phi, 0) + rent cap: the pool never pays premium.
-    """
-    vol = strike_vol(surface, math.log(contract.strike / index))
-    assert vol > 0.0
+    """Return value and premium rate of a contract at the mark."""
     price = perpetual_price(
         contract.is_call,
         index / contract.strike,
-        vol,
+        strike_vol(surface, log(contract.strike / index)),
         contract.funding_period,
         contract.discount_rate,
         contract.carry,
         contract.cap,
     )
-    rent = int(math.ceil(rent_e15 * contract.cap))
-    stream = int(math.ceil(max(price.premium_rate, 0.0) * E15))
-    return Rate(price.value, stream + rent, rent)
+    return rate_at(price.value, price.premium_rate, contract.cap, rent_e15)
+
+
+@kernel
+def rate_at(value: float, premium_rate: float, cap: float, rent_e15: int) -> Rate:
+    """Return value and premium rate of a priced contract.
+
+    F = kappa max(v - phi, 0) + rent cap: the pool never pays premium.
+    """
+    assert value >= 0.0
+    rent = int(math.ceil(rent_e15 * cap))
+    stream = int(math.ceil(max(premium_rate, 0.0) * E15))
+    return Rate(value, stream + rent, rent)
 
 
 @kernel
@@ -96,6 +101,48 @@ def mark_series(state: State, rules: Rules, market: Market, slot: int) -> None:
     mark.rent_e15 = rate.rent_e15
 
 
+@kernel
+def price_live(
+    state: State, rules: Rules, market: Market, underlying: int, first: int
+) -> tuple[int, int]:
+    """Price live series of an underlying at its mark: as many as there are lanes.
+
+    Args:
+        state: The token; its scratch's slots get the series, its lanes their prices.
+        rules: Of the token.
+        market: Its marks.
+        underlying: Of the series.
+        first: Where in the list of live series to begin.
+
+    Returns:
+        Where in that list to go on, and how many were priced.
+    """
+    index, surface = index_of(market, underlying), mark_surface(state, rules, market, underlying)
+    live, lanes, slots = state.live, state.scratch.lanes, state.scratch.slots
+    place, count = first, 0
+    while place < state.pool[0].live_series and count < LANES:
+        slot = live[place]
+        if state.series[slot].underlying == underlying:
+            enter(lanes, count, contract_of(state, rules, market, slot), index, surface, MARK)
+            slots[count] = slot
+            count += 1
+        place += 1
+    price_lanes(lanes, count, state.surfaces[underlying])
+    return place, count
+
+
+@kernel
+def rate_in(state: State, lane: int, rent_e15: int) -> Rate:
+    """Return value and premium rate of a series that has just been priced."""
+    lanes, slots = state.scratch.lanes, state.scratch.slots
+    cap = state.series[slots[lane]].cap_ppm / PPM
+    return rate_at(value_in(lanes, lane), premium_rate_in(lanes, lane), cap, rent_e15)
+
+
+_CORNERS = 5
+"""Of a box, its middle included."""
+
+
 class WindowBox(NamedTuple):
     """The last hour's marks of one underlying: medians, and the corners around them."""
 
@@ -107,7 +154,7 @@ class WindowBox(NamedTuple):
     surface_down: Surface
 
 
-@kernel
+@lending_kernel
 def window_box(state: State, rules: Rules, market: Market, underlying: int) -> WindowBox:
     """Return the box of the valuation window: no narrower than the parameters say."""
     parameters = rules.parameters[0]
@@ -125,26 +172,48 @@ def window_box(state: State, rules: Rules, market: Market, underlying: int) -> W
 
 
 @kernel
-def value_over_window(
-    state: State, rules: Rules, market: Market, box: WindowBox, slot: int
-) -> None:
-    """Value a series over the box of its underlying's valuation window."""
-    ticks = state.books[state.series[slot].underlying].ticks
-    mark = state.marks[slot]
-    if mark.window_ticks == ticks:
+def value_over_window(state: State, rules: Rules, market: Market, underlying: int) -> None:
+    """Value every live series of an underlying over the box of its valuation window."""
+    ticks, live, slots = state.books[underlying].ticks, state.live, state.scratch.slots
+    box = window_box(state, rules, market, underlying)
+    count = 0
+    for place in range(state.pool[0].live_series):
+        slot = live[place]
+        if state.series[slot].underlying != underlying or state.marks[slot].window_ticks == ticks:
+            continue
+        slots[count] = slot
+        count += 1
+        if count == LANES // _CORNERS:
+            _value_in_boxes(state, rules, market, box, count)
+            count = 0
+    _value_in_boxes(state, rules, market, box, count)
+
+
+@kernel
+def _value_in_boxes(state: State, rules: Rules, market: Market, box: WindowBox, count: int) -> None:
+    """Value the series in the first `count` of the scratch's slots, all of one underlying."""
+    if count == 0:
         return
-    contract = contract_of(state, rules, market, slot)
-    centre = contract_value(contract, box.middle, box.surface)
-    corners = (
-        contract_value(contract, box.index_low, box.surface_up),
-        contract_value(contract, box.index_low, box.surface_down),
-        contract_value(contract, box.index_high, box.surface_up),
-        contract_value(contract, box.index_high, box.surface_down),
-    )
-    mark.value_median = centre
-    mark.value_low = min(centre, *corners)
-    mark.value_high = max(centre, *corners)
-    mark.window_ticks = ticks
+    lanes, slots = state.scratch.lanes, state.scratch.slots
+    underlying = state.series[slots[0]].underlying
+    for each in range(count):
+        contract, lane = contract_of(state, rules, market, slots[each]), each * _CORNERS
+        enter(lanes, lane, contract, box.middle, box.surface, MEDIAN)
+        enter(lanes, lane + 1, contract, box.index_low, box.surface_up, MEDIAN_UP)
+        enter(lanes, lane + 2, contract, box.index_low, box.surface_down, MEDIAN_DOWN)
+        enter(lanes, lane + 3, contract, box.index_high, box.surface_up, MEDIAN_UP)
+        enter(lanes, lane + 4, contract, box.index_high, box.surface_down, MEDIAN_DOWN)
+    price_lanes(lanes, count * _CORNERS, state.surfaces[underlying])
+    for each in range(count):
+        mark = state.marks[slots[each]]
+        low = high = value_in(lanes, each * _CORNERS)
+        mark.value_median = low
+        for corner in range(1, _CORNERS):
+            value = value_in(lanes, each * _CORNERS + corner)
+            low, high = min(low, value), max(high, value)
+        mark.value_low = low
+        mark.value_high = high
+        mark.window_ticks = state.books[underlying].ticks
 
 
 @kernel
@@ -154,38 +223,46 @@ def value_book(state: State, rules: Rules, market: Market) -> None:
         ticks = state.books[underlying].ticks
         if state.valued[underlying].ticks == ticks:
             continue
-        stale = np.empty(SEATS, dtype=np.int64)
-        count = _next_stale(state, underlying, 0, stale)
+        first, count = _next_stale(state, underlying, 0)
         if count > 0:
-            shocks = shocks_of(state, rules, market, underlying)
-            while count > 0:
-                _value_series(state, rules, market, shocks, stale[:count])
-                count = _next_stale(state, underlying, stale[0] + 1, stale)
+            fill_states(state, rules, market, underlying)
+        while count > 0:
+            _value_series(state, rules, market, count)
+            first, count = _next_stale(state, underlying, first + 1)
         _sum_losses(state, underlying)
         state.valued[underlying].ticks = ticks
 
 
 @kernel
-def _next_stale(state: State, underlying: int, first: int, slots: Ints) -> int:
-    """Fill the live series, from a row on, whose scenarios are not up to the last tick.
+def _next_stale(state: State, underlying: int, first: int) -> tuple[int, int]:
+    """Fill the scratch's slots with live series whose scenarios are not up to the last tick.
 
     Only such as are on the same terms as the first of them: they are revalued together.
+
+    Args:
+        state: The token.
+        underlying: Of the series.
+        first: Where in the list of live series to begin.
+
+    Returns:
+        Where the first of them is in that list, and how many there are.
     """
     ticks = state.books[underlying].ticks
-    rows, marks = state.series, state.marks
-    count = 0
-    for slot in range(first, state.pool[0].series_count):
-        series = rows[slot]
-        is_live = series.underlying == underlying and series.open_notional > 0
-        if not is_live or marks[slot].losses_ticks == ticks:
+    rows, marks, live, slots = state.series, state.marks, state.live, state.scratch.slots
+    begin, count = first, 0
+    for place in range(first, state.pool[0].live_series):
+        slot = live[place]
+        if rows[slot].underlying != underlying or marks[slot].losses_ticks == ticks:
             continue
         if count > 0 and not _have_same_terms(state, slots[0], slot):
             continue
+        if count == 0:
+            begin = place
         slots[count] = slot
         count += 1
-        if count == slots.size:
+        if count == SEATS:
             break
-    return count
+    return begin, count
 
 
 @kernel
@@ -201,16 +278,17 @@ def _have_same_terms(state: State, one: int, other: int) -> bool:
 
 
 @kernel
-def _value_series(state: State, rules: Rules, market: Market, shocks: Shocks, slots: Ints) -> None:
-    """Revalue series on the same terms of the underlying whose states `shocks` has."""
+def _value_series(state: State, rules: Rules, market: Market, count: int) -> None:
+    """Revalue the first `count` of the scratch's slots, on the same terms of one underlying."""
     rows, marks, losses, stress = state.series, state.marks, state.losses, state.stress
+    shocks, slots = state.scratch.shocks, state.scratch.slots
     underlying = rows[slots[0]].underlying
     index = index_of(market, underlying)
-    for seat in range(slots.size):
+    for seat in range(count):
         take_seat(shocks, seat, index / (float(rows[slots[seat]].strike_e8) / ONE))
-    revalue(shocks, contract_of(state, rules, market, slots[0]), slots.size)
+    revalue(shocks, contract_of(state, rules, market, slots[0]), count)
     ticks, scenarios = state.books[underlying].ticks, rules.scenarios
-    for seat in range(slots.size):
+    for seat in range(count):
         read_losses(scenarios, shocks, seat, slots[seat], losses, stress)
         marks[slots[seat]].losses_ticks = ticks
 
@@ -218,11 +296,12 @@ def _value_series(state: State, rules: Rules, market: Market, shocks: Shocks, sl
 @kernel
 def _sum_losses(state: State, underlying: int) -> None:
     """Sum the scenario losses of the open positions on an underlying, in tokens."""
-    rows, losses, book = state.series, state.losses, state.book[underlying]
+    rows, live, losses, book = state.series, state.live, state.losses, state.book[underlying]
     book[:] = 0.0
-    for slot in range(state.pool[0].series_count):
+    for place in range(state.pool[0].live_series):
+        slot = live[place]
         series = rows[slot]
-        if series.underlying == underlying and series.open_notional > 0:
+        if series.underlying == underlying:
             notional = float(series.open_notional) / ONE
             for regime in range(REGIMES):
                 for move in range(MOVES):
@@ -252,9 +331,10 @@ def base_stress(state: State, extra_underlying: int, extra: Floats, extra_notion
     total = 0.0
     for underlying in range(UNDERLYINGS):
         down = up = 0.0
-        for slot in range(state.pool[0].series_count):
+        for place in range(state.pool[0].live_series):
+            slot = state.live[place]
             series = state.series[slot]
-            if series.underlying == underlying and series.open_notional > 0:
+            if series.underlying == underlying:
                 down += float(series.open_notional) * state.stress[slot, 0]
                 up += float(series.open_notional) * state.stress[slot, 1]
         if underlying == extra_underlying:
@@ -270,6 +350,6 @@ def potential_added(
 ) -> float:
     """Return the change of U by adding `notional` tokens of a series with these losses."""
     tolerance = risk_tolerance(state, rules)
-    log_weights = np.empty((REGIMES, MOVES))
-    fill_weights(rules.scenarios, state.book, tolerance, underlying, log_weights)
+    log_weights, by_other = state.scratch.log_weights, state.scratch.by_other
+    fill_weights(rules.scenarios, state.book, tolerance, underlying, log_weights, by_other)
     return potential_change(log_weights, losses, notional, tolerance)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def value_while_held(best: Best, vol: float, fee: float, moneyness: Floats) -> F
     return np.where(moneyness < best.high, inside, np.maximum(moneyness - 1.0, 0.0))
 
 
-@kernel
+@allocating_kernel
 def settle_lattice(
     values: Floats, intrinsic: Floats, rise: float, charge: float, steps: int
 ) -> None:

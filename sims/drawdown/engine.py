@@ -8,6 +8,7 @@ taken, and the pools are flushed if a flush is due.
 import math
 from typing import NamedTuple
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.scenarios import UNDERLYINGS
 from amm.units import DAY_MS, HOUR_MS, ONE, PPM
@@ -44,6 +45,7 @@ _DEPOSIT_INSURANCE = RequestKind.DEPOSIT_INSURANCE.value
 _PREMIUM_INSURANCE = Flow.PREMIUM_INSURANCE.value
 
 
+@bundle
 class Plan(NamedTuple):
     """How a path is run: what LPs bring in base units, and how traders and LPs behave."""
 
@@ -58,6 +60,7 @@ class Plan(NamedTuple):
     provision: Provision
 
 
+@bundle
 class Path(NamedTuple):
     """What a path meets: rows of `MarketBlock`, its part of `Orders`, `Chances` and moods."""
 
@@ -114,9 +117,10 @@ def _fund(world: World, plan: Plan, path: Path) -> None:
 def _reaches_barrier(world: World, underlying: int, low: float, high: float) -> tuple[bool, bool]:
     """Whether an open series is cashed out at the low, and at the high, of a step."""
     at_low = at_high = False
-    for slot in range(world.state.pool[0].series_count):
-        series = world.state.series[slot]
-        if series.underlying != underlying or series.open_notional == 0:
+    state = world.state
+    for place in range(state.pool[0].live_series):
+        series = state.series[state.live[place]]
+        if series.underlying != underlying:
             continue
         strike, cap = series.strike_e8 / ONE, series.cap_ppm / PPM
         if series.is_call == 1:
@@ -133,6 +137,8 @@ def _tick_extreme(
     """Let the exchange see the low or high that came in a third of a step, if it cashes out."""
     low, high = path.lows[step, underlying], path.highs[step, underlying]
     at_low, at_high = _reaches_barrier(world, underlying, low, high)
+    if not (at_low or at_high):
+        return
     falls = path.prices[step, underlying] < path.prices[step - 1, underlying]
     is_high = falls == (third == 1)
     if at_high if is_high else at_low:

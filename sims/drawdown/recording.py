@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.units import ONE, PPM, mul_div_up
 from sims.drawdown.outcome import DAILY, TOTALS
@@ -61,6 +62,7 @@ _D_PREMIUM = DAILY.index("premium")
 _D_STOCK = DAILY.index("stock")
 
 
+@bundle
 class Record(NamedTuple):
     """What a path fills in.
 
@@ -110,7 +112,8 @@ def begin_record(record: Record, world: World) -> None:
     kept[START_INSURANCE] = pool.insurance
     kept[PRICE] = kept[PEAK] = kept[LOWEST] = kept[INSURANCE_LOW] = 1.0
     kept[DAY_PRICE], kept[DAY_INSURANCE_PRICE] = main_price(world), insurance_price(world)
-    record.flows[:] = world.state.flows
+    for flow in range(record.flows.shape[0]):
+        record.flows[flow] = world.state.flows[flow]
 
 
 @kernel
@@ -162,12 +165,13 @@ def note_flush(
 def note_day(record: Record, world: World, day: int, stock: float) -> None:
     """Note the end of a day."""
     row, kept = record.daily[day], record.kept
-    streamed = world.state.flows - record.flows
+    flows, begun = world.state.flows, record.flows
+    streamed = flows[_ACCRUED] + flows[_RENT] - begun[_ACCRUED] - begun[_RENT]
     row[_D_PRICE] = kept[PRICE]
     row[_D_DRAWDOWN] = 1.0 - kept[PRICE] / kept[PEAK]
     row[_D_INSURANCE] = world.state.pool[0].insurance / kept[START_INSURANCE]
     row[_D_USED] = used_of(world)
-    row[_D_PREMIUM] = (streamed[_ACCRUED] + streamed[_RENT]) / kept[START_NAV]
+    row[_D_PREMIUM] = streamed / kept[START_NAV]
     row[_D_STOCK] = stock
 
 

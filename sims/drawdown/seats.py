@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.units import DAY_MS, ONE
 from sims.drawdown.commands import buy, has_position, pay_in, sell_all, take_out
@@ -26,6 +27,7 @@ BUYER, INFORMED = range(2)
 """Who sits: whose profit it is."""
 
 
+@bundle
 class Seats(NamedTuple):
     """What is known of each seat, shape (seats,); row i is account FIRST_SEAT + i.
 

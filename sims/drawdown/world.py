@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amm.bundle import bundle
 from amm.kernel import kernel
 from amm.oracle import START_VOL, OracleRules, initial_state
 from amm.units import HOUR_MS
@@ -18,6 +19,7 @@ SYMBOLS = ("BTC", "ETH")
 COMMAND_WIDTH = 8
 
 
+@bundle
 class World(NamedTuple):
     """What a path changes, and the rules it goes by.
 
@@ -88,7 +90,7 @@ def _moves_of(state: State, rows: int) -> int:
     return int(moves_max(full))
 
 
-_DERIVED = ("losses", "stress", "log")
+_DERIVED = ("losses", "stress", "log", "scratch")
 """Parts that hold nothing a command reads before it has been written."""
 
 

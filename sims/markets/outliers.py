@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 from sims.markets.block import Bools, Floats, Ints
 from sims.markets.recorded_hours import Hours
 
@@ -30,7 +30,7 @@ class Outliers(NamedTuple):
     wicked: Bools
 
 
-@kernel
+@allocating_kernel
 def _local(squares: Floats, starts: Bools, kept: float, warm: int) -> Floats:
     found, mean, known = np.zeros(squares.size), 0.0, 0
     for row in range(squares.size):

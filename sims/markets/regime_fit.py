@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 from sims.markets.block import Bools, Floats
 
 _ROUNDS = 200
@@ -33,7 +33,7 @@ class Chain(NamedTuple):
     log_likelihood: float
 
 
-@kernel
+@allocating_kernel
 def _smooth(
     chances: Floats,
     begins: Bools,

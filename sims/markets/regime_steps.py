@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel
 from sims.markets.block import Bools, Floats, Ints
 from sims.markets.regime_start import Start
 
@@ -79,7 +79,7 @@ class Found(NamedTuple):
     wicks: Floats
 
 
-@kernel
+@allocating_kernel
 def switch(first: Ints, ranks: Floats, told: Floats, drawn: Floats, inside: Bools) -> Ints:
     """Return the regime at each row, shape (paths, steps + 1).
 
@@ -106,7 +106,7 @@ def switch(first: Ints, ranks: Floats, told: Floats, drawn: Floats, inside: Bool
     return regimes
 
 
-@kernel
+@allocating_kernel
 def run(
     law: Law, regimes: Ints, seasons: Floats, start: Start, shocks: Shocks, found: Found
 ) -> None:

@@ -22,7 +22,7 @@ from amm.quote import (
     quote_open,
     quote_unit,
 )
-from amm.revaluation import fill_shocked, make_shocks
+from amm.revaluation import fill_shocked, fill_shocks, new_shocks
 from amm.scenarios import (
     MOVES,
     REGIMES,
@@ -109,15 +109,16 @@ def shocked(contract: Contract, index: float, vol: float) -> tuple[Floats, Float
     """Return the centred values and the base stress of one unit at a flat vol."""
     losses, stress = np.empty((1, REGIMES, MOVES)), np.empty((1, 2))
     calm, stressed = flat_surface(vol), flat_surface(1.5 * vol)
-    shocks = make_shocks(SCENARIOS, calm, stressed, stressed, 0.3)
-    fill_shocked(SCENARIOS, shocks, contract, index, losses, stress)
+    shocks = new_shocks()
+    fill_shocks(shocks, SCENARIOS, calm, stressed, stressed, 0.3)
+    fill_shocked(SCENARIOS, shocks, contract, index, 0, losses, stress)
     return losses[0], stress[0]
 
 
 def log_weights_of(book: Floats, tolerance: float, underlying: int) -> Floats:
     """Return the tilted log probabilities of one underlying's states."""
     log_weights = np.empty((REGIMES, MOVES))
-    fill_weights(SCENARIOS, book, tolerance, underlying, log_weights)
+    fill_weights(SCENARIOS, book, tolerance, underlying, log_weights, np.empty(MOVES))
     return log_weights
 
 

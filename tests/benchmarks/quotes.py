@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from amm.arrays import Floats
-from amm.kernel import kernel
+from amm.kernel import allocating_kernel, kernel
 from amm.mixture import discounting_period, smile_value
 from amm.perpetual import perpetual_value
 from amm.revaluation import STATES, STRESS_DOWN, STRESS_UP
@@ -85,7 +85,7 @@ def quote_each(
     return total
 
 
-@kernel
+@allocating_kernel
 def revalue_one_by_one(state: State, rules: Rules, market: Market, values: Floats) -> None:
     """Fill the value of every live series in every state, one after the other.
 
@@ -244,7 +244,7 @@ def latencies() -> list[Figure]:
     ]
 
 
-@kernel
+@allocating_kernel
 def fill_values(
     table: SmileTable,
     shape: Ssvi,

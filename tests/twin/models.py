@@ -69,7 +69,7 @@ class BenchModel:
         series = order.underlying, order.is_call, order.strike_e8
         quoted = price_series(state, rules, market, *series, self.bench.now)
         tokens = order.notional / 10**8
-        change = potential_added(state, rules, order.underlying, quoted.losses, tokens)
+        change = potential_added(state, rules, order.underlying, state.losses[quoted.row], tokens)
         return Order(
             order.account,
             *series,
@@ -79,7 +79,7 @@ class BenchModel:
             order.is_fresh,
             UnitPrice(quoted.unit.value, quoted.unit.spread, quoted.unit.fee),
             float(change),
-            (float(quoted.stress[0]), float(quoted.stress[1])),
+            (float(state.stress[quoted.row, 0]), float(state.stress[quoted.row, 1])),
             self.stream_e15(*series),
         )
 

@@ -32,6 +32,7 @@ from vaults.params import BTC_TERMS, ETH_TERMS, Parameters, Terms
 from vaults.provide import cancel, request
 from vaults.rejects import Refusal, Reject
 from vaults.rules import Rules, make_rules
+from vaults.scratch import new_scratch
 from vaults.smile import forget_surfaces
 from vaults.state import NONE, State, empty_state, with_room
 from vaults.tick import check, run_due, tick
@@ -46,7 +47,8 @@ RICH = 100_000 * ONE
 
 def clone(state: State) -> State:
     """Return a copy that shares nothing."""
-    return State(**{name: getattr(state, name).copy() for name in State._fields})
+    kept = {name: getattr(state, name).copy() for name in State._fields if name != "scratch"}
+    return State(**kept, scratch=new_scratch())
 
 
 def clone_market(market: Market) -> Market:

@@ -587,7 +587,7 @@ def test_marks_at_their_bounds() -> None:
 
 def test_premium_accrued_to_both() -> None:
     """1 % of 1,001 and of 1,099 is 10 for insurance: main's part rounds down, the rest is its."""
-    state = pools(series_count=1, phi_ppm=10_000)
+    state = pools(series_count=1, live_series=1, phi_ppm=10_000)
     state.series[0].receivable = 1_001
     assert (accrued_to_main(state), accrued_to_insurance(state)) == (990, 11)
 

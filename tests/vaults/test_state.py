@@ -62,7 +62,7 @@ def test_room_for_losses_and_the_log_grows_too() -> None:
     state.pool[0].series_count = 2
     state.pool[0].position_count = 1_000
     larger = with_room(state)
-    assert larger.losses.shape[0] == larger.stress.shape[0] == 4
+    assert larger.losses.shape[0] == larger.stress.shape[0] == 6
     assert (larger.losses[:2] == 0.25).all()
     assert (larger.stress[:2] == -0.5).all()
     assert larger.log.shape[0] >= 8 * 1_000
