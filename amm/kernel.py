@@ -99,6 +99,10 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 class _Cache(caching.FunctionCache):
     _impl_class = _CacheImpl
 
+    def save_overload(self, sig: Any, data: Any) -> None:
+        _check_arrays(data)
+        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
 
 def _keep(dispatcher: Any) -> None:
     """Let machine code of a kernel outlive the process."""
@@ -116,30 +120,26 @@ def _compile_once(dispatcher: Any) -> None:
 
     def compile_alone(signature: Any) -> Any:
         if index.exists():
-            compiled = compile_here(signature)
-        else:
-            with global_compiler_lock, index.with_suffix(".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                compiled = compile_here(signature)
-        _check_arrays(dispatcher)
-        return compiled
+            return compile_here(signature)
+        with global_compiler_lock, index.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return compile_here(signature)
 
     dispatcher.compile = compile_alone
 
 
-def _check_arrays(dispatcher: Any) -> None:
+def _check_arrays(compiled: Any) -> None:
     """Refuse arrays from a kernel of the other kind: they would be released never, or twice."""
-    for overload in dispatcher.overloads.values():
-        notes = overload.type_annotation
-        for call, signature in getattr(notes, "calltypes", {}).items():
-            if getattr(call, "op", "") != "call" or not _holds_arrays(signature.return_type):
-                continue
-            other = getattr(notes.typemap[call.func.name], "dispatcher", None)
-            if other is None or getattr(other, "lends", False):
-                continue
-            if other.targetoptions.get("_nrt") != dispatcher.targetoptions["_nrt"]:
-                names = dispatcher.py_func.__qualname__, other.py_func.__qualname__
-                raise TypeError("{} may not receive arrays from {}".format(*names))
+    notes = compiled.type_annotation
+    for call, signature in notes.calltypes.items():
+        if getattr(call, "op", "") != "call" or not _holds_arrays(signature.return_type):
+            continue
+        other = getattr(notes.typemap[call.func.name], "dispatcher", None)
+        if other is None or getattr(other, "lends", False):
+            continue
+        if other.targetoptions.get("_nrt") != compiled.target_context.enable_nrt:
+            names = compiled.fndesc.qualname, other.py_func.__qualname__
+            raise TypeError("{} may not receive arrays from {}".format(*names))
 
 
 def _holds_arrays(kind: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from amm.elementary import expm1, log
 from amm.kernel import allocating_kernel, kernel
 from amm.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, YEAR_MS, mul_div_down
 
@@ -285,7 +286,7 @@ def _averaged(variance_e12: int, move: float, elapsed_ms: int, horizon_ms: int) 
     The weight grows with the time the move took and its annualised square shrinks with it, so
     how the samples are spaced does not matter.
     """
-    weight = -math.expm1(-elapsed_ms / horizon_ms)
+    weight = -expm1(-elapsed_ms / horizon_ms)
     annual_e12 = move * move * (YEAR_MS / elapsed_ms) * E12
     variance = variance_e12 + weight * (annual_e12 - variance_e12)
     return _nearest(min(variance, float(VARIANCE_MAX_E12)))
@@ -322,7 +323,7 @@ def _use(
 
     variance_5m_e12 = state.variance_5m_e12
     if state.index_ms > 0 and at_ms - state.index_ms <= rules.gap_max_ms:
-        move = math.log(price_e8 / state.index_e8)
+        move = log(price_e8 / state.index_e8)
         variance_5m_e12 = _averaged(variance_5m_e12, move, at_ms - state.index_ms, BAR_MS)
 
     bar_index_e8, bar_ms = state.bar_index_e8, state.bar_ms
@@ -333,7 +334,7 @@ def _use(
         elapsed_ms = at_ms - bar_ms
         # The move over a silence says little of the minutes around it, so it is left out.
         if bar_ms > 0 and elapsed_ms <= rules.gap_max_ms:
-            move = math.log(price_e8 / bar_index_e8)
+            move = log(price_e8 / bar_index_e8)
             variance_1d_e12 = _averaged(variance_1d_e12, move, elapsed_ms, DAY_MS)
             variance_10d_e12 = _averaged(variance_10d_e12, move, elapsed_ms, 10 * DAY_MS)
             variance_45d_e12 = _averaged(variance_45d_e12, move, elapsed_ms, 45 * DAY_MS)

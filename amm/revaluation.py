@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.elementary import exp
+from amm.elementary import exp, log
 from amm.kernel import kernel
 from amm.perpetual import closed_form_at
 from amm.scenarios import DAYS, MOVES, REGIMES, Contract, Floats, Ints, ScenarioSet
@@ -86,6 +86,7 @@ def fill_shocks(
     stressed: Surface,
     based: Surface,
     stress_move: float,
+    seats: int,
 ) -> None:
     """Fill the states of one underlying at its present surface.
 
@@ -96,6 +97,7 @@ def fill_shocks(
         stressed: The same surface at the level of the second regime.
         based: The same surface at the level of the base stress.
         stress_move: Relative move of the index in the base stress, down and up; < 1.
+        seats: How many series are revalued together at most.
     """
     for place in range(COEFFICIENTS):
         shocks.ratios[place] = calm.ratios[place]
@@ -115,7 +117,7 @@ def fill_shocks(
         shocks.rows[state] = which * COEFFICIENTS
     for state in range(STATES):
         shocks.moves[state] = exp(shocks.log_moves[state])
-    for seat in range(1, SEATS):
+    for seat in range(1, seats):
         for state in range(STATES):
             lane = seat * STATES + state
             shocks.log_moves[lane] = shocks.log_moves[state]
@@ -128,7 +130,7 @@ def fill_shocks(
 @kernel
 def take_seat(shocks: Shocks, seat: int, moneyness: float) -> None:
     """Enter a series of the underlying to be revalued."""
-    log_moneyness = math.log(moneyness)
+    log_moneyness = log(moneyness)
     for lane in range(seat * STATES, (seat + 1) * STATES):
         shocks.moneyness[lane] = moneyness
         shocks.log_moneyness[lane] = log_moneyness

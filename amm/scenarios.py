@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from amm.elementary import exp, log
+from amm.elementary import exp, expm1, log
 from amm.kernel import kernel
 from amm.perpetual import perpetual_value
 from amm.surface import (
@@ -167,15 +167,16 @@ def fill_weights(
             for other in range(MOVES):
                 joined += scenarios.joint[regime, move, other] * by_other[other]
             tilt = book[own, regime, move] / tolerance
-            log_weights[regime, move] = math.log(joined) + tilt if joined > 0.0 else -math.inf
+            log_weights[regime, move] = log(joined) + tilt if joined > 0.0 else -math.inf
             highest = max(highest, log_weights[regime, move])
     total = 0.0
     for regime in range(REGIMES):
         for move in range(MOVES):
-            total += math.exp(log_weights[regime, move] - highest)
+            total += exp(log_weights[regime, move] - highest)
+    level = highest + math.log(total)
     for regime in range(REGIMES):
         for move in range(MOVES):
-            log_weights[regime, move] -= highest + math.log(total)
+            log_weights[regime, move] -= level
 
 
 @kernel
@@ -200,10 +201,10 @@ def potential_change(
         for regime in range(REGIMES):
             for move in range(MOVES):
                 growth = notional * losses[regime, move] / tolerance
-                excess += math.exp(log_weights[regime, move]) * math.expm1(growth)
+                excess += exp(log_weights[regime, move]) * expm1(growth)
         return tolerance * math.log1p(excess)
     for regime in range(REGIMES):
         for move in range(MOVES):
             growth = notional * losses[regime, move] / tolerance
-            excess += math.exp(log_weights[regime, move] + growth - largest)
+            excess += exp(log_weights[regime, move] + growth - largest)
     return tolerance * (largest + math.log(excess))

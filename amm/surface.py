@@ -77,12 +77,16 @@ class SmileTable(NamedTuple):
         shape: The surface at any level.
         period: Mean of the discounted expiry, in years.
         edge: Level at which the short vol leaves its floor.
+        low: Logarithm of the short vol there.
+        high: The same at the highest level.
         ratios: Shape (CARRIES, LEVELS, COEFFICIENTS).
     """
 
     shape: Ssvi
     period: float
     edge: float
+    low: float
+    high: float
     ratios: Floats
 
 
@@ -163,9 +167,7 @@ def _level_place(table: SmileTable, level: float) -> tuple[int, float]:
     else:
         count = LEVELS - LOW_LEVELS
         short = math.log(at_level(table.shape, level).short_vol)
-        low = math.log(at_level(table.shape, table.edge).short_vol)
-        high = math.log(at_level(table.shape, LEVEL_MAX).short_vol)
-        place = (count - 1) * (short - low) / (high - low)
+        place = (count - 1) * (short - table.low) / (table.high - table.low)
         first = LOW_LEVELS
     start = min(max(int(place) - POINTS // 2 + 1, 0), count - POINTS)
     return first + start, place - start
@@ -252,7 +254,9 @@ def make_table(shape: Ssvi, period: float) -> SmileTable:
     weight = mean_decay(shape.reversion, LEVEL_YEARS)
     edge = shape.long_vol * math.sqrt((1.0 - weight) / (1.0 - weight * SHORT_VOL_MIN**2))
     edge = min(max(edge, 2.0 * LEVEL_MIN), 0.5 * LEVEL_MAX)
-    table = SmileTable(shape, period, edge, np.empty((CARRIES, LEVELS, COEFFICIENTS)))
+    low = math.log(at_level(shape, edge).short_vol)
+    high = math.log(at_level(shape, LEVEL_MAX).short_vol)
+    table = SmileTable(shape, period, edge, low, high, np.empty((CARRIES, LEVELS, COEFFICIENTS)))
     if shape.curvature == 0.0 and shape.reversion == 0.0:
         table.ratios[:] = 1.0
     else:

@@ -146,7 +146,7 @@ def locks_are_funded(state: State) -> bool:
 
 @kernel
 def series_sum_their_positions(state: State) -> bool:
-    """I6, with the lists of positions in both directions."""
+    """I6, with the lists of positions in both directions, and that of live series."""
     live = 0
     for slot in range(state.pool[0].series_count):
         series = state.series[slot]
@@ -163,7 +163,10 @@ def series_sum_their_positions(state: State) -> bool:
             position_slot = position.next_in_series
         if notional != series.open_notional or locked != series.locked:
             return False
-        live += int(notional > 0)
+        if notional > 0:
+            if state.live[live] != slot:
+                return False
+            live += 1
     return bool(live == state.pool[0].live_series)
 
 

@@ -5,7 +5,7 @@ at whichever of mark and target is worse for them, the valuation window at its o
 """
 
 from amm.kernel import kernel, lending_kernel
-from amm.revaluation import fill_shocks
+from amm.revaluation import SEATS, fill_shocks
 from amm.surface import Surface, fill_ratios, stretch_of
 from vaults.market import Market
 from vaults.rules import Rules, buy_level, carry_of, mark_level, sell_level
@@ -82,7 +82,8 @@ def fill_states(state: State, rules: Rules, market: Market, underlying: int) -> 
         based = surface_at(state, rules, market, underlying, _BASED, based_level)
     calm = mark_surface(state, rules, market, underlying)
     shocks, move = state.scratch.shocks, parameters.stress_move
-    fill_shocks(shocks, scenarios, calm, stressed, based, move)
+    seats = min(max(int(state.pool[0].live_series), 1), SEATS)
+    fill_shocks(shocks, scenarios, calm, stressed, based, move, seats)
 
 
 @kernel

@@ -137,8 +137,6 @@ def _tick_extreme(
     """Let the exchange see the low or high that came in a third of a step, if it cashes out."""
     low, high = path.lows[step, underlying], path.highs[step, underlying]
     at_low, at_high = _reaches_barrier(world, underlying, low, high)
-    if not (at_low or at_high):
-        return
     falls = path.prices[step, underlying] < path.prices[step - 1, underlying]
     is_high = falls == (third == 1)
     if at_high if is_high else at_low:
@@ -148,12 +146,30 @@ def _tick_extreme(
 
 
 @kernel
+def _is_observed(path: Path, step: int, underlying: int) -> bool:
+    """Whether there are prices at both ends of a step."""
+    return bool(path.prices[step - 1, underlying] > 0.0 and path.prices[step, underlying] > 0.0)
+
+
+@kernel
+def _cashes_out(world: World, path: Path, step: int) -> bool:
+    """Whether a low or high of a step cashes out an open series, which few do."""
+    for underlying in range(UNDERLYINGS):
+        low, high = path.lows[step, underlying], path.highs[step, underlying]
+        at_low, at_high = _reaches_barrier(world, underlying, low, high)
+        if (at_low or at_high) and _is_observed(path, step, underlying):
+            return True
+    return False
+
+
+@kernel
 def _tick_step(world: World, path: Path, step: int, step_ms: int) -> None:
     """Let the exchange see a step; a price that is not a number was not observed."""
-    for third in (1, 2):
-        for underlying in range(UNDERLYINGS):
-            if path.prices[step - 1, underlying] > 0.0 and path.prices[step, underlying] > 0.0:
-                _tick_extreme(world, path, step, underlying, third, step_ms)
+    if _cashes_out(world, path, step):
+        for third in (1, 2):
+            for underlying in range(UNDERLYINGS):
+                if _is_observed(path, step, underlying):
+                    _tick_extreme(world, path, step, underlying, third, step_ms)
     for underlying in range(UNDERLYINGS):
         price = path.prices[step, underlying]
         if price > 0.0:

@@ -110,7 +110,7 @@ def shocked(contract: Contract, index: float, vol: float) -> tuple[Floats, Float
     losses, stress = np.empty((1, REGIMES, MOVES)), np.empty((1, 2))
     calm, stressed = flat_surface(vol), flat_surface(1.5 * vol)
     shocks = new_shocks()
-    fill_shocks(shocks, SCENARIOS, calm, stressed, stressed, 0.3)
+    fill_shocks(shocks, SCENARIOS, calm, stressed, stressed, 0.3, 1)
     fill_shocked(SCENARIOS, shocks, contract, index, 0, losses, stress)
     return losses[0], stress[0]
 
