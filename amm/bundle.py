@@ -57,13 +57,25 @@ class _Bundle:
 
     _made_of: Any
     _fields: tuple[str, ...]
+    _kind: "BundleType"
 
     def __init__(self, *values: Any, **named: Any) -> None:
         whole = self._made_of(*values, **named)
-        self.__dict__.update(whole._asdict())
-        self._layout: Bytes = _lay_out(tuple(whole))
-        self._address: int = self._layout.ctypes.data
-        self._kind = _kind_of(type(self).__name__, whole)
+        layout = _lay_out(tuple(whole))
+        self.__dict__.update(
+            whole._asdict(),
+            _layout=layout,
+            _address=layout.ctypes.data,
+            _kind=_kind_of(type(self).__name__, whole),
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"{name}: kernels would not see another array; `_replace` makes a copy"
+        )
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, name) for name in self._fields)
 
     def _replace(self, **named: Any) -> Any:
         return type(self)(**{name: getattr(self, name) for name in self._fields} | named)

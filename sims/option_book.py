@@ -138,12 +138,6 @@ def empty_book() -> Book:
     return Book(underlying, is_call, np.zeros(SLOTS), notional, until, rate_e15, np.zeros(SLOTS))
 
 
-@allocating_kernel
-def _flat(terms: BookRules, level: float) -> Surface:
-    """Return one vol for every strike."""
-    return Surface(level, 0.0, terms.flat)
-
-
 @kernel
 def _contract(terms: BookRules, underlying: int, is_call: int, strike: float) -> Contract:
     of_series = terms.rules.terms[underlying]
@@ -206,7 +200,7 @@ def close_due(
             level = levels[underlying]
             unit = quote_unit(
                 terms.quotes, _quote_quality(level), contract, index[underlying],
-                _flat(terms, level), rules.parameters[0].token_vol,
+                Surface(level, 0.0, terms.flat), rules.parameters[0].token_vol,
             )  # fmt: skip
             quote = quote_close(unit, notional / ONE, 0.0, 0.0, contract.cap)
             fee = tokens_down(quote.fee)
@@ -238,8 +232,8 @@ def mark(
     rent_e15 = rent_rate_e15(rules, used, 0)
     middle = high = 0.0
     for underlying in range(UNDERLYINGS):
-        calm = _flat(terms, levels[underlying])
-        up = _flat(terms, levels[underlying] + parameters.box_vol)
+        calm = Surface(levels[underlying], 0.0, terms.flat)
+        up = Surface(levels[underlying] + parameters.box_vol, 0.0, terms.flat)
         here = index[underlying]
         for slot in range(SLOTS):
             if book.notional[slot] == 0 or book.underlying[slot] != underlying:
@@ -261,7 +255,7 @@ def _stressed(
 ) -> tuple[float, float]:
     """Return what a unit of notional gains in the base stress on its value, index down and up."""
     parameters = terms.rules.parameters[0]
-    high = _flat(terms, level * parameters.stress_vol)
+    high = Surface(level * parameters.stress_vol, 0.0, terms.flat)
     down = contract_value(contract, here * (1.0 - parameters.stress_move), high)
     up = contract_value(contract, here * (1.0 + parameters.stress_move), high)
     return down - value, up - value
@@ -315,7 +309,7 @@ def _open(
     lock = lock_of(notional, rules.terms[underlying].cap_ppm)
     if slot == SLOTS or pool.locked + lock > backing(rules, pool.main, pool.insurance):
         return
-    surface = _flat(terms, level)
+    surface = Surface(level, 0.0, terms.flat)
     token_vol = rules.parameters[0].token_vol
     unit = quote_unit(terms.quotes, _quote_quality(level), contract, index, surface, token_vol)
     down, up = _stressed(terms, contract, index, level, unit.value)

@@ -19,7 +19,15 @@ from amm.perpetual import payoff, perpetual_price
 from amm.quote import IndexQuality, QuoteRules, quote_close, quote_open, quote_unit
 from amm.scenarios import Contract
 from amm.ssvi import Ssvi
-from amm.surface import COEFFICIENTS, SmileTable, Surface, fill_surface, make_table, stretch_of
+from amm.surface import (
+    COEFFICIENTS,
+    SmileTable,
+    Surface,
+    fill_ratios,
+    fill_surface,
+    make_table,
+    stretch_of,
+)
 from amm.surface import strike_vol as vol_of
 from amm.units import DAY_MS, HOUR_MS, PPM, YEAR_MS
 from sims.markets.levels import HourlyLevels
@@ -61,7 +69,7 @@ def make_smiles(levels: HourlyLevels, opening: Ssvi, marking: Ssvi, closing: Ssv
 @kernel
 def _fill_ratios(table: SmileTable, marks: Floats, ratios: Floats) -> None:
     for hour in range(marks.size):
-        fill_surface(table, marks[hour], 0.0, ratios[hour])
+        fill_ratios(table, marks[hour], 0.0, ratios[hour])
 
 
 def small_order_rules(parameters: Parameters) -> QuoteRules:

@@ -1,6 +1,8 @@
 """Bundles are what kernels read, whoever made them; references are counted only where they must."""
 
+import pickle
 import sys
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,3 +128,19 @@ def test_arrays_are_received_where_they_are_released() -> None:
 @pytest.mark.parametrize("borrows", [_borrows, _borrows_too])
 def test_arrays_of_bundles_may_be_received_by_all(borrows: Any) -> None:
     assert borrows(_held()) == 5.0
+
+
+def test_a_field_cannot_be_put_in_place_of_another() -> None:
+    """Kernels would go on reading the old array, which nobody keeps."""
+    held = _held()
+    with pytest.raises(AttributeError, match="table"):
+        held.table = np.zeros((2, 3))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda held: pickle.loads(pickle.dumps(held))])  # noqa: S301 - our own
+def test_copies_are_their_own(copied: Any) -> None:
+    held = _held()
+    other = copied(held)
+    held.table[:] = 0.0
+    assert (_add_up(held), _add_up(other)) == (7.0, 7 + 2 * 15.0)
+    assert other.other.counts.tolist() == [3, 3]
