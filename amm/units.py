@@ -47,7 +47,7 @@ def mul_div_down(a: int, b: int, d: int) -> int:
         The quotient, or -1 where it would exceed `AMOUNT_MAX`.
     """
     a, b, d = int(a), int(b), int(d)  # interpreted, NumPy's integers would warn of the wrap
-    estimate = float(a) * float(b) / float(d)
+    estimate = float(a) * float(b) * (1.0 / float(d))  # a constant's inverse needs no division
     if not estimate < AMOUNT_MAX + 8:  # the estimate may be a few units too high
         return -1
     quotient = int(math.floor(estimate))

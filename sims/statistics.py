@@ -61,6 +61,28 @@ def effective_count(weights: Floats) -> float:
     return float(weights.sum() ** 2 / np.square(weights).sum())
 
 
+EVENTS_FEW = 20.0
+"""So few events of equal weight say little of how well their probability is known."""
+
+
+def trials_of(events: npt.NDArray[np.bool_], weights: Floats) -> float:
+    """Return how many independent trials of equal weight tell as much of an event.
+
+    What was drawn more often for its rarity is known from more than there are paths; but a few
+    events, all drawn more often by luck, would tell so too, and so they count as drawn plainly.
+
+    Args:
+        events: Whether it was seen, shape (n,) with n > 1.
+        weights: Shape (n,), >= 0.
+    """
+    paths = effective_count(weights)
+    if np.ptp(weights) == 0.0 or events.all() or not events.any():
+        return paths
+    seen = weighted_mean(events.astype(np.float64), weights)
+    trials = seen.value * (1.0 - seen.value) / seen.error**2
+    return min(trials, paths) if effective_count(weights[events]) < EVENTS_FEW else trials
+
+
 def probability(events: npt.NDArray[np.bool_], weights: Floats) -> Estimate:
     """Return how likely an event is.
 
@@ -73,9 +95,7 @@ def probability(events: npt.NDArray[np.bool_], weights: Floats) -> Estimate:
     """
     seen = weighted_mean(events.astype(np.float64), weights)
     scatter = max(seen.value * (1.0 - seen.value), 0.0)
-    is_mixed = bool(events.any() and not events.all())
-    # As many independent trials as have this error; where all went alike, all there were.
-    count = scatter / seen.error**2 if is_mixed else effective_count(weights)
+    count = trials_of(events, weights)
     error = math.sqrt(scatter / count + 1.0 / (4.0 * count**2)) / (1.0 + 1.0 / count)
     return Estimate(seen.value, error)
 

@@ -159,7 +159,7 @@ def _relist(state: State, slot: int, is_open: bool) -> None:
     count = int(pool.live_series)
     if is_open:
         place = count
-        while place > 0 and live[place - 1] > slot:
+        while place != 0 and live[place - 1] > slot:
             live[place] = live[place - 1]
             place -= 1
         live[place] = slot

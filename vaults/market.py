@@ -43,9 +43,10 @@ class ShapeRow(NamedTuple):
 class WindowRow(NamedTuple):
     """The valuation window of one underlying; derived from its minutes.
 
-    `marks` counts the minutes that had a mark.
+    `minute` is its last one, `marks` counts those that had a mark.
     """
 
+    minute: int = 0
     marks: int = 0
     low_e8: int = 0
     high_e8: int = 0
@@ -121,11 +122,24 @@ def _summarise(market: Market, underlying: int, minute: int) -> None:
             prices[count] = row[3]
             vols[count] = row[4]
             count += 1
+    window.minute = minute
     window.marks = count
     window.low_e8 = low
     window.high_e8 = high
     window.median_e8 = _median(prices, count)
     window.median_vol_e9 = _median(vols, count)
+
+
+@kernel
+def _begin_window(market: Market, underlying: int, minute: int) -> None:
+    """Let a window consist of one minute, the only one with a mark for an hour."""
+    row, window = market.minutes[underlying, minute % WINDOW_SLOTS], market.windows[underlying]
+    window.minute = minute
+    window.marks = 1
+    window.low_e8 = row[1]
+    window.high_e8 = row[2]
+    window.median_e8 = row[3]
+    window.median_vol_e9 = row[4]
 
 
 @kernel
@@ -142,7 +156,10 @@ def publish(market: Market, underlying: int) -> None:
     row[2] = max(row[2], oracle.index_e8)
     row[3] = oracle.index_e8
     row[4] = oracle.mark_vol_e9
-    _summarise(market, underlying, minute)
+    if minute - market.windows[underlying].minute < WINDOW_MINUTES:
+        _summarise(market, underlying, minute)
+    else:
+        _begin_window(market, underlying, minute)
 
 
 @kernel

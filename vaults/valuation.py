@@ -23,7 +23,7 @@ from amm.scenarios import (
 from amm.surface import Surface, strike_vol
 from amm.units import E15, ONE, PPM
 from vaults.market import Market
-from vaults.rules import E9, Rules, index_of, make_contract
+from vaults.rules import E9, Rules, index_of, make_contract, mark_level
 from vaults.smile import (
     MARK,
     MEDIAN,
@@ -147,6 +147,7 @@ class WindowBox(NamedTuple):
     """The last hour's marks of one underlying: medians, and the corners around them."""
 
     middle: float
+    place: int
     index_low: float
     index_high: float
     surface: Surface
@@ -161,11 +162,13 @@ def window_box(state: State, rules: Rules, market: Market, underlying: int) -> W
     window = market.windows[underlying]
     median = float(window.median_e8) / ONE
     vol, shift = window.median_vol_e9 / E9, parameters.box_vol
+    place = MARK if vol == mark_level(market, underlying) else MEDIAN
     return WindowBox(
         median,
+        place,
         min(float(window.low_e8) / ONE, median * (1.0 - parameters.box_spot)),
         max(float(window.high_e8) / ONE, median * (1.0 + parameters.box_spot)),
-        surface_at(state, rules, market, underlying, MEDIAN, vol),
+        surface_at(state, rules, market, underlying, place, vol),
         surface_at(state, rules, market, underlying, MEDIAN_UP, vol + shift),
         surface_at(state, rules, market, underlying, MEDIAN_DOWN, vol - shift),
     )
@@ -198,7 +201,7 @@ def _value_in_boxes(state: State, rules: Rules, market: Market, box: WindowBox, 
     underlying = state.series[slots[0]].underlying
     for each in range(count):
         contract, lane = contract_of(state, rules, market, slots[each]), each * _CORNERS
-        enter(lanes, lane, contract, box.middle, box.surface, MEDIAN)
+        enter(lanes, lane, contract, box.middle, box.surface, box.place)
         enter(lanes, lane + 1, contract, box.index_low, box.surface_up, MEDIAN_UP)
         enter(lanes, lane + 2, contract, box.index_low, box.surface_down, MEDIAN_DOWN)
         enter(lanes, lane + 3, contract, box.index_high, box.surface_up, MEDIAN_UP)

@@ -65,12 +65,13 @@ def settlement(
     except (ValueError, OSError) as error:
         raise fail(error) from None
     found = _run(paths, seed, stock, gap, orders)
+    from sims.runs.parts import write_whole  # noqa: PLC0415 - slow to load
     from sims.settlement import report  # noqa: PLC0415 - slow to load
     from sims.settlement.picture import picture  # noqa: PLC0415 - slow to load
 
-    (output / "settlement.html").write_text(report.page(found), "utf-8")
-    (output / "settlement.json").write_text(report.to_json(found), "utf-8")
-    (output / "settlement.png").write_bytes(picture(found))
+    write_whole(output / "settlement.html", report.page(found).encode())
+    write_whole(output / "settlement.json", report.to_json(found).encode())
+    write_whole(output / "settlement.png", picture(found))
     _show(found)
     typer.echo(f"wrote {output}/settlement.html, .json and .png")
 

@@ -70,6 +70,15 @@ def write_part(folder: Path, number: int, table: pa.Table) -> None:
     write_whole(part_path(folder, number), sink.getvalue().to_pybytes())
 
 
+def is_part(path: Path) -> bool:
+    """Whether a part can be read."""
+    try:
+        pq.read_table(path)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
+
+
 def parts_there(folder: Path) -> set[int]:
     """Return the numbers of the blocks whose parts are there."""
     return {int(each.stem.removeprefix("part-")) for each in folder.glob(f"part-*{SUFFIX}")}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from sims.drawdown.outcome import Floats
-from sims.runs.parts import SUFFIX, daily_name
+from sims.runs.parts import SUFFIX, daily_name, is_part
 from sims.scenarios.file import ScenarioError, ScenarioFile, scenario_of
 
 RECORD = "run.json"
@@ -101,4 +101,8 @@ def read_results(folder: Path) -> Results:
     parts = sorted((folder / PARTS).glob(f"part-*{SUFFIX}"))
     if not parts:
         raise ScenarioError(f"{folder}: not one block of this run is there yet")
-    return Results(file, ds.dataset([str(each) for each in parts], format="parquet"))
+    try:
+        return Results(file, ds.dataset([str(each) for each in parts], format="parquet"))
+    except (pa.ArrowInvalid, OSError):
+        broken = next((each for each in parts if not is_part(each)), folder / PARTS)
+        raise ScenarioError(f"{broken}: is damaged; remove it, and resume the run") from None

@@ -1,5 +1,6 @@
 """A scenario run from its file: blocks given out, written down as they come, taken up again."""
 
+import fcntl
 import json
 import signal
 import threading
@@ -73,15 +74,27 @@ def run(
         "market": _market_digest(scenario),
         "scenario": msgspec.to_builtins(file, enc_hook=str),
     }
-    there = _begin(folder, record, resume=resume)
+    with _alone_in(folder):
+        there = _begin(folder, record, resume=resume)
+        return _run_missing(file, scenario, folder, there, workers or Threads(cores()), tell)
+
+
+def _run_missing(
+    file: ScenarioFile,
+    scenario: Scenario,
+    folder: Path | None,
+    there: set[int],
+    workers: Workers,
+    tell: Tell,
+) -> Results:
+    """Run the blocks that are not there."""
     size = block_paths(scenario)
     numbers = [number for number in range(block_count(scenario)) if number not in there]
     done = sum(_paths_of(scenario, number) for number in there)
     tell(Progress(file.paths, done))
     tables: dict[int, pa.Table] = {}
     with _until_interrupted() as is_stopped:
-        chosen = workers or Threads(cores())
-        for outcome in _outcomes(chosen, scenario, numbers, is_stopped):
+        for outcome in _outcomes(workers, scenario, numbers, is_stopped):
             table = table_of(outcome, tuple(p.token for p in file.pools), outcome.number * size)
             if folder is None:
                 tables[outcome.number] = table
@@ -124,6 +137,25 @@ def _market_digest(scenario: Scenario) -> str:
         raise ScenarioError(f"market: {error}") from None
 
 
+@contextmanager
+def _alone_in(folder: Path | None) -> Iterator[None]:
+    """Keep others out of the folder of a run; the system lets go of it with the process.
+
+    Raises:
+        ScenarioError: Somebody is in it.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".run{BEGUN}").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ScenarioError(f"{folder}: another process is running this") from None
+        yield
+
+
 def _begin(folder: Path | None, record: dict[str, Any], *, resume: bool) -> set[int]:
     """Make ready the folder of a run; returns the blocks that are there.
 
@@ -140,7 +172,6 @@ def _begin(folder: Path | None, record: dict[str, Any], *, resume: bool) -> set[
                 raise ScenarioError(f"{folder}: the run there is of another {name}")
     elif folder.exists() and any(each.suffix != BEGUN for each in folder.iterdir()):
         raise ScenarioError(f"{folder}: is not empty, and no run is there")
-    folder.mkdir(parents=True, exist_ok=True)
     # The record comes first: a folder left by a crash is then either empty or a run.
     write_whole(folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
     (folder / PARTS).mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from sims.drawdown.outcome import Floats
 from sims.runs.results import Results
-from sims.statistics import Estimate, effective_count, quantile
+from sims.statistics import Estimate, quantile, trials_of
 
 TAIL = 0.05
 """Share of the worst paths an expected shortfall is the mean of."""
@@ -82,17 +82,6 @@ def shortfall_of(gains: Floats, weights: Floats, tail: float = TAIL) -> Measured
     """Return the mean loss of the worst paths (expected shortfall): losses are positive."""
     edge = quantile(gains, tail, weights).value
     return mean_of(-edge - np.minimum(gains - edge, 0.0) / tail, weights)
-
-
-def trials_of(events: npt.NDArray[np.bool_], weights: Floats) -> float:
-    """Return how many paths of equal weight tell as much of an event; of one never seen, of all.
-
-    What was drawn more often for its rarity is known from more than there are.
-    """
-    seen = mean_of(events.astype(np.float64), weights)
-    if np.ptp(weights) == 0.0 or events.all() or not events.any():
-        return effective_count(weights)
-    return seen.value * (1.0 - seen.value) / seen.estimate.error**2
 
 
 def chance_of(events: npt.NDArray[np.bool_], weights: Floats) -> Measured:

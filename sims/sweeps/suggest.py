@@ -19,9 +19,9 @@ from sims.drawdown.outcome import Floats
 from sims.runs.results import Results
 from sims.runs.workers import Workers
 from sims.scenarios.file import ScenarioError, ScenarioFile
-from sims.statistics import Estimate, probability, weighted_mean
+from sims.statistics import Estimate, probability, trials_of, weighted_mean
 from sims.sweeps.axes import Axis
-from sims.sweeps.figures import FIGURES, trials_of
+from sims.sweeps.figures import FIGURES
 from sims.sweeps.points import Points, Reached, Tell, check
 from sims.sweeps.settings import Value
 
@@ -104,8 +104,8 @@ class Suggestion(NamedTuple):
 def upper_bound(events: npt.NDArray[np.bool_], weights: Floats, confidence: float) -> float:
     """Return what the probability of an event is below, with so much confidence.
 
-    That of Clopper and Pearson (1934), of as many independent trials as have the same standard
-    error; with equal weights it holds exactly.
+    That of Clopper and Pearson (1934), of as many independent trials as `trials_of` says; with
+    equal weights it holds exactly, with others nearly, from some twenty events on.
 
     Args:
         events: Whether it was seen, shape (paths,) with 2 paths or more.

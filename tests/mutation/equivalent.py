@@ -19,7 +19,6 @@ EQUIVALENT: dict[str, str] = {
     " -> (int(pool.main) - from_main)": "nothing or less backs nothing: a utilisation of 1",
     "nav.unvested_spread: amount > 0 -> amount >= 0": "nothing vests as nothing",
     "nav.unvested_spread: left_ms > 0 -> left_ms >= 0": "nothing is left at the end",
-    "nav.net_asset_value: series.open_notional > 0 -> series.open_notional >= 0": "0 times a value",
     "dissolution._pay_holder: of_main > 0 -> of_main >= 0": "no transfer of nothing",
     "dissolution._pay_holder: of_insurance > 0 -> of_insurance >= 0": "no transfer of nothing",
     "effects._oldest_lot: lot.day < state.advance_lots[found].day"

@@ -15,6 +15,7 @@ from sims.statistics import (
     probability,
     quantile,
     tail_mean,
+    trials_of,
     variance_ratio,
     weighted_mean,
     weighted_tail_mean,
@@ -77,3 +78,14 @@ def test_quantiles_reach_to_the_ends() -> None:
     samples, weights = np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0])
     found = [quantile(samples, share, weights).value for share in (0.0, 0.25, 0.26, 0.75, 1.0)]
     assert found == [1.0, 1.0, 2.0, 2.0, 3.0]
+
+
+def test_a_few_events_do_not_tell_their_own_error() -> None:
+    """Ten seen that all weigh a hundredth, as by luck, count as drawn plainly; forty do not."""
+    weights = np.ones(1_000)
+    weights[:50] = 0.01
+    events = np.zeros(1_000, dtype=np.bool_)
+    events[:10] = True
+    assert trials_of(events, weights) == effective_count(weights)
+    events[:40] = True
+    assert trials_of(events, weights) > 10 * effective_count(weights)

@@ -1,11 +1,22 @@
 """The surface in force: what was published, until it is too old."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amm.oracle import initial_state
 from amm.ssvi import BTC_SURFACE, Ssvi
-from amm.units import DAY_MS
-from vaults.market import ShapeRow, adopt_shape, new_market, shape_fault, shape_row, surface_of
+from amm.units import DAY_MS, MINUTE_MS, SECOND_MS
+from vaults.market import (
+    ShapeRow,
+    adopt_shape,
+    new_market,
+    publish,
+    refresh_window,
+    shape_fault,
+    shape_row,
+    surface_of,
+)
 
 PUBLISHED = 1_760_000_000_000
 STEEP = Ssvi(0.9, 0.7, 5.0, -0.6, 1.2)
@@ -52,3 +63,26 @@ def test_the_same_shape_again_is_no_change_but_lasts_longer() -> None:
 )
 def test_what_no_surface_can_have_is_named(surface: Ssvi, fault: str) -> None:
     assert shape_fault(shape_row(surface, PUBLISHED)) == fault
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1, 30, 60, 3_540, 3_600, 7_200]), st.integers(1, 1_000)),
+        min_size=1,
+        max_size=90,
+    )
+)
+def test_a_window_is_what_its_minutes_say(indices: list[tuple[int, int]]) -> None:
+    """However long the market was silent before an index."""
+    market = new_market(initial_state(0.5))
+    oracle, now_ms = market.oracle[0], PUBLISHED
+    for seconds, index in indices:
+        now_ms += seconds * SECOND_MS
+        oracle.index_ms, oracle.index_e8, oracle.mark_vol_e9 = now_ms, index, 2 * index
+        publish(market, 0)
+        found = market.windows[0].item()
+        refresh_window(market, 0)
+        assert market.windows[0].item() == found
+        minute = now_ms // MINUTE_MS
+        assert found[0] == minute
+        assert found[1] == sum(minute - 60 < row[0] <= minute for row in market.minutes[0])

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.client import Client
+from api.client.errors import RefusedError
 from tests.api.http.harness import (
     AGE_MAX_MS,
     CALL,
@@ -212,9 +213,21 @@ def held(server: Server) -> tuple[Client, str, Wire]:
     server.list_token(STALE)
     server.credit("sue", STALE, "100")
     client, wire = server.client("sue"), server.wire("sue", "trade")
-    server.pusher.push("ETH", age_ms=AGE_MAX_MS - 1_500)
-    position = client.open(PUT.format(STALE), "10", limit_total="5").position_id
+    positions: list[str | None] = []
+
+    def is_open() -> bool:
+        """Whether the order came while the index was still fresh."""
+        server.pusher.push("ETH", age_ms=AGE_MAX_MS - 1_500)
+        try:
+            positions.append(client.open(PUT.format(STALE), "10", limit_total="5").position_id)
+        except RefusedError as error:
+            if error.code != "MARK_STALE":
+                raise
+        return bool(positions)
+
+    until(is_open)
     until(lambda: not server.operator.index("ETH").fresh)
+    (position,) = positions
     assert position is not None
     return client, position, wire
 

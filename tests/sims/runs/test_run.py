@@ -153,10 +153,32 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         read_results(tmp_path)
 
 
+def test_a_damaged_part_is_named(begun: Path, alone: Results) -> None:
+    part = begun / PARTS / "part-00000001.parquet"
+    part.write_bytes(part.read_bytes()[:-100])
+    with pytest.raises(ScenarioError, match=r"part-00000001\.parquet: is damaged; remove it"):
+        run(FILE, folder=begun, resume=True)
+    part.unlink()
+    assert _are_equal(alone, run(FILE, folder=begun, resume=True))
+
+
+def test_two_do_not_run_the_same_at_once(begun: Path) -> None:
+    (begun / PARTS / "part-00000001.parquet").unlink()
+
+    def run_too(_: Progress) -> None:
+        with pytest.raises(ScenarioError, match="another process is running this"):
+            run(FILE, folder=begun, resume=True)
+        told.append(True)
+
+    told: list[bool] = []
+    assert run(FILE, folder=begun, tell=run_too, resume=True).is_whole
+    assert told
+
+
 def test_an_interrupt_leaves_what_is_done(tmp_path: Path) -> None:
     """The command ends after the blocks under way, says so, and goes on when told to."""
     command = [sys.executable, "-m", "api", "simulate", "run", "default", "--threads", "1"]
-    command += ["--set", "days=2", "--paths", "2560", "--output", str(tmp_path)]
+    command += ["--set", "days=2", "--paths", "25600", "--output", str(tmp_path)]
     parts = tmp_path / PARTS
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         while process.poll() is None and not (parts.is_dir() and parts_there(parts)):
@@ -166,6 +188,6 @@ def test_an_interrupt_leaves_what_is_done(tmp_path: Path) -> None:
         said = process.stderr.read()
     assert process.returncode == 130
     found = read_results(tmp_path)
-    assert 0 < found.paths < 2560
-    assert f"{found.paths:,} of 2,560 paths: go on with --resume" in said
+    assert 0 < found.paths < 25_600
+    assert f"{found.paths:,} of 25,600 paths: go on with --resume" in said
     assert found.numbers.tolist() == list(range(found.paths))
