@@ -3,11 +3,12 @@
 # What numba exports for extensions has hardly any types.
 # mypy: disable-error-code="attr-defined, call-arg, no-untyped-call, override, untyped-decorator"
 
+import struct
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import typeof
 from numba.core import config, types
@@ -16,7 +17,6 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     NativeValue,
     infer_getattr,
-    intrinsic,
     lower_getattr_generic,
     models,
     register_model,
@@ -24,10 +24,7 @@ from numba.extending import (
     unbox,
 )
 
-from amm.kernel import allocating_kernel
-
 Fields = TypeVar("Fields", bound=type[Any])
-Bytes = npt.NDArray[np.uint8]
 
 
 def bundle(fields: Fields) -> Fields:
@@ -57,16 +54,17 @@ class _Bundle:
 
     _made_of: Any
     _fields: tuple[str, ...]
-    _kind: "BundleType"
+    address: int
+    bundle_type: "BundleType"
 
     def __init__(self, *values: Any, **named: Any) -> None:
         whole = self._made_of(*values, **named)
-        layout = _lay_out(tuple(whole))
+        layout = np.array(list(_words(tuple(whole))), dtype=np.int64)
         self.__dict__.update(
             whole._asdict(),
             _layout=layout,
-            _address=layout.ctypes.data,
-            _kind=_kind_of(type(self).__name__, whole),
+            address=layout.ctypes.data,
+            bundle_type=_type_of(type(self).__name__, whole),
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -81,16 +79,41 @@ class _Bundle:
         return type(self)(**{name: getattr(self, name) for name in self._fields} | named)
 
 
-_kinds: dict[Any, "BundleType"] = {}
+def _words(value: Any) -> Iterator[int]:
+    """Return a field as it lies in memory: whole words, those of an array as numba has them.
+
+    Raises:
+        TypeError: For what may not be in a bundle.
+    """
+    if isinstance(value, np.ndarray):
+        yield from (_UNCOUNTED, id(value), value.size, value.itemsize)
+        yield value.__array_interface__["data"][0]
+        yield from (*value.shape, *value.strides)
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _words(each)
+    elif isinstance(value, _Bundle):
+        yield value.address
+    elif isinstance(value, float):
+        yield from struct.unpack("q", struct.pack("d", value))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield value
+    else:
+        raise TypeError(f"a bundle has no {type(value).__name__}")
 
 
-def _kind_of(name: str, whole: Any) -> "BundleType":
+_UNCOUNTED = 0
+"""Where numba counts references: nowhere."""
+_types: dict[Any, "BundleType"] = {}
+
+
+def _type_of(name: str, whole: Any) -> "BundleType":
     """Return the type of a bundle: that of another one of the same kind, if there was any."""
     key = name, whole._fields, _key_of(tuple(whole))
-    if key not in _kinds:
+    if key not in _types:
         kinds = tuple((field, typeof(each)) for field, each in whole._asdict().items())
-        _kinds[key] = BundleType(name, kinds)
-    return _kinds[key]
+        _types[key] = BundleType(name, kinds)
+    return _types[key]
 
 
 def _key_of(value: Any) -> Any:
@@ -99,7 +122,7 @@ def _key_of(value: Any) -> Any:
         return value.dtype, value.ndim, value.flags.num
     if isinstance(value, tuple):
         return type(value), *map(_key_of, value)
-    return value._kind if isinstance(value, _Bundle) else type(value)  # noqa: SLF001 - here
+    return value.bundle_type if isinstance(value, _Bundle) else type(value)
 
 
 class BundleType(types.Type):
@@ -121,13 +144,13 @@ class _Model(models.OpaqueModel):
 
 @typeof_impl.register(_Bundle)
 def _typeof(value: Any, _context: Any) -> BundleType:
-    kind: BundleType = value._kind  # noqa: SLF001 - of this module
-    return kind
+    found: BundleType = value.bundle_type
+    return found
 
 
 @unbox(BundleType)
 def _unbox(_kind: BundleType, value: Any, c: Any) -> Any:
-    number = c.pyapi.object_getattr_string(value, "_address")
+    number = c.pyapi.object_getattr_string(value, "address")
     address = c.pyapi.long_as_voidptr(number)
     c.pyapi.decref(number)
     return NativeValue(address, is_error=c.pyapi.c_api_error())
@@ -172,47 +195,3 @@ def _load(builder: Any, pointer: Any) -> Any:
     loaded = builder.load(pointer)
     loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
     return loaded
-
-
-def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Return a value without the references it holds: there is nothing to be counted."""
-    if isinstance(kind, types.Array):
-        array = context.make_array(kind)(context, builder, value=value)
-        array.meminfo = ir.Constant(array.meminfo.type, None)
-        return array._getvalue()  # noqa: SLF001 - as everywhere in numba
-    if isinstance(kind, types.BaseTuple):
-        for place, each in enumerate(kind.types):
-            part = _unowned(context, builder, each, builder.extract_value(value, place))
-            value = builder.insert_value(value, part, place)
-    return value
-
-
-@intrinsic
-def _size_of(_typing: Any, fields: Any) -> Any:
-    def generate(context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
-        stored = ir.LiteralStructType([context.get_data_type(each) for each in fields.types])
-        return context.get_constant(types.intp, context.get_abi_sizeof(stored))
-
-    return types.intp(fields), generate
-
-
-@intrinsic
-def _store(_typing: Any, layout: Any, fields: Any) -> Any:
-    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        array = context.make_array(layout)(context, builder, value=args[0])
-        stored = _stored_at(context, builder, tuple(fields.types), array.data)
-        for place, kind in enumerate(fields.types):
-            value = _unowned(context, builder, kind, builder.extract_value(args[1], place))
-            data = context.data_model_manager[kind].as_data(builder, value)
-            builder.store(data, builder.gep(stored, [_WORD(0), _WORD(place)], inbounds=True))
-        return context.get_dummy_value()
-
-    return types.void(layout, fields), generate
-
-
-@allocating_kernel
-def _lay_out(fields: Any) -> Bytes:
-    """Write fields one after the other, as `_read` finds them."""
-    layout = np.empty(_size_of(fields), dtype=np.uint8)
-    _store(layout, fields)
-    return layout

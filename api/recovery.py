@@ -43,6 +43,7 @@ from api.tables import (
     WITHDRAWALS,
 )
 from vaults.commands import Command, ListToken, Outcome
+from vaults.effects import list_live
 from vaults.market import refresh_window
 from vaults.moves import FLOWS
 from vaults.state import State, empty_state
@@ -168,6 +169,8 @@ def _load_states(store: Reading) -> dict[str, State]:
             array[slot] = (
                 tuple(words) if array.dtype.names else words if array.ndim > 1 else words[0]
             )
+    for state in states.values():
+        list_live(state)  # what is replayed next opens and closes series
     return states
 
 

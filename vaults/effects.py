@@ -166,8 +166,9 @@ def _relist(state: State, slot: int, is_open: bool) -> None:
         pool.live_series = count + 1
         return
     place = 0
-    while live[place] != slot:
+    while place < count and live[place] != slot:
         place += 1
+    assert place < count
     for after in range(place + 1, count):
         live[after - 1] = live[after]
     pool.live_series = count - 1

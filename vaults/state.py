@@ -325,7 +325,14 @@ def _room(array: Any, needed: int) -> Any:
     """Return the array, or one of twice the size with the same rows where there is no room."""
     if needed <= array.shape[0]:
         return array
-    larger = np.zeros((max(needed, 2 * array.shape[0]), *array.shape[1:]), dtype=array.dtype)
+    return _resized(array, max(needed, 2 * array.shape[0]))
+
+
+def _resized(array: Any, rows: int) -> Any:
+    """Return the array with so many rows, no fewer than it has."""
+    if rows == array.shape[0]:
+        return array
+    larger = np.zeros((rows, *array.shape[1:]), dtype=array.dtype)
     larger[: array.shape[0]] = array
     return larger.view(type(array))
 
@@ -369,12 +376,14 @@ def with_room(state: State) -> State:
     if has_room(state):
         return state
     pool = state.pool[0]
+    series = _room(state.series, pool.series_count + 1)
+    rows = series.shape[0]
     return state._replace(
-        series=_room(state.series, pool.series_count + 1),
-        marks=_room(state.marks, pool.series_count + 1),
-        losses=_room(state.losses, pool.series_count + 2),
-        stress=_room(state.stress, pool.series_count + 2),
-        live=_room(state.live, pool.series_count + 1),
+        series=series,
+        marks=_resized(state.marks, rows),
+        losses=_resized(state.losses, rows + 1),
+        stress=_resized(state.stress, rows + 1),
+        live=_resized(state.live, rows),
         accounts=_room(state.accounts, pool.account_count + 1),
         positions=_room(state.positions, pool.position_count + 1),
         requests=_room(state.requests, pool.request_count + 1),

@@ -17,7 +17,7 @@ from sims.drawdown.providing import Provision
 from sims.drawdown.recording import Record, make_record, totals_of
 from sims.drawdown.scenario import PoolPlan, Scenario
 from sims.drawdown.seats import Seats, make_seats
-from sims.drawdown.world import World, make_world, reset
+from sims.drawdown.world import Fresh, World, make_world
 from sims.markets.block import MarketBlock
 from vaults.moves import FLOWS
 from vaults.state import NONE, Floats
@@ -109,12 +109,12 @@ class Desk:
             raise MemoryError(f"{self.scenario.name}: a path needs more than {ROWS_MAX} rows")
         self._rows = rows
         self.world: World = make_world(self.pool, self.scenario.step_ms, rows, self._commands)
-        self._fresh = make_world(self.pool, self.scenario.step_ms, rows, self._commands)
+        self._fresh = Fresh(self.world)
         self.seats: Seats = make_seats(rows - 2)
 
     def begin(self, path: Path) -> None:
         """Fund the pools of a new path."""
-        reset(self.world, self._fresh)
+        self._fresh.reset()
         begin_path(self.world, self.seats, self.plan, path, self.record)
 
     def run(self, path: Path) -> Floats:
@@ -123,7 +123,7 @@ class Desk:
         while True:
             self.begin(path)
             row = run_steps(
-                self.world, self.seats, self.plan, path, self.record, 1, last, path.begin
+                self.world, self.seats, self.plan, path, self.record, 1, last, int(path.bounds[0])
             )
             if row != NONE:
                 return totals_of(self.record, self.world, self.seats)
@@ -140,24 +140,39 @@ class Desk:
 
 def path_of(drawn: Drawn, number: int, stock: int) -> Path:
     """Return one path of a block; `stock` is the column of the token's stock, or -1."""
-    market, orders = drawn.market, drawn.orders
-    steps = market.times_ms.size
-    prices = market.stocks[number, :, stock] if stock >= 0 else np.ones(steps)
-    return Path(
-        market.times_ms,
-        market.prices[number],
-        market.lows[number],
-        market.highs[number],
-        market.levels[number],
-        np.ascontiguousarray(prices / prices[0]),
-        orders,
-        int(orders.first[number]),
-        int(orders.first[number + 1]),
-        drawn.chances.sees_index[number].astype(np.int64),
-        drawn.chances.noise[number].astype(np.float64),
-        drawn.chances.sees_level[number].astype(np.int64),
-        drawn.moods[number],
+    market, steps = drawn.market, drawn.market.times_ms.size
+    path = Path(
+        times_ms=market.times_ms,
+        prices=np.empty(market.prices.shape[1:]),
+        lows=np.empty(market.lows.shape[1:]),
+        highs=np.empty(market.highs.shape[1:]),
+        levels=np.empty(market.levels.shape[1:]),
+        stock=np.empty(steps),
+        orders=drawn.orders,
+        bounds=np.empty(2, dtype=np.int64),
+        sees_index=np.empty(steps, dtype=np.int64),
+        noise=np.empty(steps),
+        sees_level=np.empty(steps, dtype=np.int64),
+        moods=np.empty(drawn.moods.shape[1:]),
     )
+    fill_path(path, drawn, number, stock)
+    return path
+
+
+def fill_path(path: Path, drawn: Drawn, number: int, stock: int) -> None:
+    """Fill a path of a block with another one of it: making a new one takes longer."""
+    market, chances = drawn.market, drawn.chances
+    path.prices[:] = market.prices[number]
+    path.lows[:] = market.lows[number]
+    path.highs[:] = market.highs[number]
+    path.levels[:] = market.levels[number]
+    prices = market.stocks[number, :, stock] if stock >= 0 else np.ones(path.stock.size)
+    path.stock[:] = prices / prices[0]
+    path.bounds[:] = drawn.orders.first[number : number + 2]
+    path.sees_index[:] = chances.sees_index[number]
+    path.noise[:] = chances.noise[number]
+    path.sees_level[:] = chances.sees_level[number]
+    path.moods[:] = drawn.moods[number]
 
 
 def run_block(scenario: Scenario, number: int) -> BlockOutcome:
@@ -177,8 +192,10 @@ def run_block(scenario: Scenario, number: int) -> BlockOutcome:
     daily = np.empty(shape, dtype=np.float32)
     for pool, plan in enumerate(scenario.pools):
         drawn, desk = draw_pool(scenario, number, pool, market), Desk(scenario, pool)
+        met = path_of(drawn, 0, plan.stock)
         for path in range(count):
-            totals[pool, path] = desk.run(path_of(drawn, path, plan.stock))
+            fill_path(met, drawn, path, plan.stock)
+            totals[pool, path] = desk.run(met)
             daily[pool, path] = desk.record.daily
     return BlockOutcome(number, market.weights[:count].copy(), totals, daily)
 

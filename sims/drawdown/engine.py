@@ -62,7 +62,10 @@ class Plan(NamedTuple):
 
 @bundle
 class Path(NamedTuple):
-    """What a path meets: rows of `MarketBlock`, its part of `Orders`, `Chances` and moods."""
+    """What a path meets: rows of `MarketBlock`, its part of `Orders`, `Chances` and moods.
+
+    Its orders are those from row `bounds[0]` to before row `bounds[1]`.
+    """
 
     times_ms: Ints
     prices: Floats
@@ -71,8 +74,7 @@ class Path(NamedTuple):
     levels: Floats
     stock: Floats
     orders: Orders
-    begin: int
-    end: int
+    bounds: Ints
     sees_index: Ints
     noise: Floats
     sees_level: Ints
@@ -193,7 +195,7 @@ def _take_orders(
     orders, kept = path.orders, record.kept
     day = DAY_MS // plan.step_ms
     row = first
-    while row < path.end and orders.step[row] == step:
+    while row < path.bounds[1] and orders.step[row] == step:
         seat = free_seat(seats)
         if seat == NONE or not has_rows(world.state):
             return NONE

@@ -94,7 +94,7 @@ def _follow(desk: Desk, path: Path) -> Trace | None:
     seen: dict[str, Any] = {name: np.zeros(steps + 1) for name in _SEEN + _COUNTED}
     losses, fullest = np.zeros((SPOT_MOVES.size, VOL_MOVES.size)), 0
     desk.begin(path)
-    row = path.begin
+    row = int(path.bounds[0])
     for step in range(steps + 1):
         if step > 0:
             row = run_steps(desk.world, desk.seats, desk.plan, path, desk.record, step, step, row)

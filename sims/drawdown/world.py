@@ -1,8 +1,9 @@
 """One token of the exchange as a path sees it: its state, its rules, and its own market."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from amm.bundle import bundle
 from amm.kernel import kernel
@@ -94,14 +95,24 @@ _DERIVED = ("losses", "stress", "log", "scratch")
 """Parts that hold nothing a command reads before it has been written."""
 
 
-def reset(world: World, fresh: World) -> None:
-    """Bring a world back to what it was when it was made; `fresh` is one nothing was done to."""
-    for name in State._fields:
-        if name not in _DERIVED:
-            np.copyto(getattr(world.state, name), getattr(fresh.state, name))
-    for name in Market._fields:
-        np.copyto(getattr(world.market, name), getattr(fresh.market, name))
-    world.command_count[0] = 0
+def _bytes_of(array: Any) -> npt.NDArray[np.uint8]:
+    return np.asarray(array.view(np.ndarray).reshape(-1).view(np.uint8))
+
+
+class Fresh:
+    """A world as it was when it was made, to bring it back to."""
+
+    def __init__(self, world: World) -> None:
+        """Remember a world nothing was done to, byte for byte."""
+        arrays = [getattr(world.state, name) for name in State._fields if name not in _DERIVED]
+        arrays += [getattr(world.market, name) for name in Market._fields]
+        self._bytes = [_bytes_of(each) for each in (*arrays, world.command_count)]
+        self._kept = [each.copy() for each in self._bytes]
+
+    def reset(self) -> None:
+        """Bring the world back."""
+        for now, before in zip(self._bytes, self._kept, strict=True):
+            now[:] = before
 
 
 @kernel

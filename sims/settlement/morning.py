@@ -95,7 +95,9 @@ def _run_to(desk: Desk, path: Path, last: int) -> None:
     while True:
         desk.begin(path)
         world = desk.world
-        row = run_steps(world, desk.seats, desk.plan, path, desk.record, 1, last, path.begin)
+        row = run_steps(
+            world, desk.seats, desk.plan, path, desk.record, 1, last, int(path.bounds[0])
+        )
         if row != NONE:
             return
         desk.make_more_room()

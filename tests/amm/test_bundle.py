@@ -103,6 +103,11 @@ def _makes(size: int) -> float:
     return np.zeros(size)[0]
 
 
+@kernel
+def _shows(held: _Held) -> tuple[Floats, int]:
+    return held.table[1], 0
+
+
 @lending_kernel
 def _lent(held: _Held) -> Floats:
     return held.table[1]
@@ -119,8 +124,11 @@ def _borrows_too(held: _Held) -> float:
 
 
 def test_arrays_are_received_where_they_are_released() -> None:
-    with pytest.raises(TypeError, match=r"_receives.* may not receive arrays from _made"):
-        _receives(2)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"_receives.* may not receive arrays from _made"):
+            _receives(2)
+    with pytest.raises(TypeError, match=r"_shows.* may not return arrays"):
+        _shows(_held())
     with pytest.raises(Exception, match="array passed into the function"):
         _makes(2)
 

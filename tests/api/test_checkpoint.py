@@ -56,6 +56,34 @@ def test_a_restart_ends_in_the_same_state_however_old_the_rows_are(
     restarted.store.close()
 
 
+def test_what_is_closed_after_the_rows_were_saved_is_closed_after_a_restart(
+    exchange: Exchange,
+) -> None:
+    """One of three series, opened before: the journal closes what the rows have open."""
+    now_ms = START_MS + 2 * MINUTE_MS
+    tick(exchange, now_ms, btc=100_000)
+    rows, part = [], LOT // 4
+    for thousands in (95, 100, 105):
+        order = Open(TOKEN, "buyer", "BTC", "call", thousands * 1_000 * ONE, part, ONE, now_ms)
+        bought = exchange.execute(order, f"open-{thousands}").outcome
+        assert bought.code == 0
+        rows.append(bought.row)
+    exchange.commit()
+    exchange.checkpoint()
+    for row in (rows[2], rows[0]):
+        assert (
+            exchange.execute(Close(TOKEN, "buyer", row, part, now_ms), f"{row}").outcome.code == 0
+        )
+        exchange.commit()
+        digest, live = state_digest(exchange), exchange.memory.tokens[TOKEN].state.live.tolist()
+        exchange = reopened(exchange)
+        assert state_digest(exchange) == digest
+        state = exchange.memory.tokens[TOKEN].state
+        assert state.live[: state.pool[0].live_series].tolist() == live[: state.pool[0].live_series]
+    assert check_database(exchange.store).faults == []
+    exchange.store.close()
+
+
 def test_rows_are_saved_when_the_journal_has_grown_enough(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

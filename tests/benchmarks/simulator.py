@@ -78,7 +78,9 @@ def crowded_steps(paths: int) -> Stretch:
     for number in range(paths):
         path = path_of(drawn, number, NONE)
         desk.begin(path)
-        row = run_steps(desk.world, desk.seats, desk.plan, path, desk.record, 1, warm, path.begin)
+        row = run_steps(
+            desk.world, desk.seats, desk.plan, path, desk.record, 1, warm, int(path.bounds[0])
+        )
         before = kept[TRADES]
         live.append(int(pool.live_series))
         begun = time.process_time()

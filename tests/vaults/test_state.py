@@ -62,11 +62,24 @@ def test_room_for_losses_and_the_log_grows_too() -> None:
     state.pool[0].series_count = 2
     state.pool[0].position_count = 1_000
     larger = with_room(state)
-    assert larger.losses.shape[0] == larger.stress.shape[0] == 6
+    assert larger.losses.shape[0] == larger.stress.shape[0] == 5
     assert (larger.losses[:2] == 0.25).all()
     assert (larger.stress[:2] == -0.5).all()
     assert larger.log.shape[0] >= 8 * 1_000
     assert (larger.log[3] == 9).all()
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+def test_every_series_has_a_row_of_everything_however_often_room_was_made(capacity: int) -> None:
+    """And losses and stress one more, for a series about to be listed."""
+    state = empty_state(FLOWS, capacity)
+    for count in range(1, 40):
+        state.pool[0].series_count = count
+        state = with_room(state)
+        rows = state.series.shape[0]
+        assert rows > count
+        assert state.marks.shape[0] == state.live.shape[0] == rows
+        assert state.losses.shape[0] == state.stress.shape[0] == rows + 1
 
 
 @pytest.mark.compiled

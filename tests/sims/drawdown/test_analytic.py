@@ -118,7 +118,7 @@ def _orders_of(steps: np.ndarray[Any, np.dtype[np.int64]], is_call: bool, away: 
 
 
 def _with_orders(path: Path, orders: Orders) -> Path:
-    return path._replace(orders=orders, begin=0, end=orders.step.size)
+    return path._replace(orders=orders, bounds=np.array([0, orders.step.size]))
 
 
 def _paths(scenario: Scenario) -> list[Path]:
@@ -166,14 +166,14 @@ def _profit(desk: Desk, path: Path, is_mutant: bool) -> float:
     """Return main's profit over a path in tokens, and run a mutant step by step."""
     desk.begin(path)
     start, last = mid_at_marks(desk.world.state), path.times_ms.size - 1
-    row = path.begin
+    row = int(path.bounds[0])
     if not is_mutant:
         row = _run(desk, path, 1, last, row)
     else:
         for step in range(1, last + 1):
             row = _run(desk, path, step, step, row)
             _charge_half(desk.world)
-    assert row == path.end
+    assert row == path.bounds[1]
     return float(mid_at_marks(desk.world.state) - start) / ONE
 
 
@@ -329,13 +329,13 @@ def _book_delta(world: World) -> Floats:
 def _hedged_steps(desk: Desk, path: Path) -> Floats:
     """Return main's hedged profit of each step of a path, in tokens."""
     desk.begin(path)
-    profit, row = np.zeros(path.times_ms.size - 1), path.begin
+    profit, row = np.zeros(path.times_ms.size - 1), int(path.bounds[0])
     for step in range(1, profit.size + 1):
         deltas, worth = _book_delta(desk.world), mid_at_marks(desk.world.state)
         row = _run(desk, path, step, step, row)
         hedge = float(deltas @ np.diff(path.prices[step - 1 : step + 1], axis=0)[0])
         profit[step - 1] = (mid_at_marks(desk.world.state) - worth) / ONE + hedge
-    assert row == path.end
+    assert row == path.bounds[1]
     return profit
 
 

@@ -62,7 +62,7 @@ def _known_book() -> Mornings:
     )
     drawn = draw_pool(scenario, 0, 0, draw_market(scenario, 0))
     desk = Desk(scenario, 0)
-    desk.run(path_of(drawn, 0, -1)._replace(orders=orders, begin=0, end=1))
+    desk.run(path_of(drawn, 0, -1)._replace(orders=orders, bounds=np.array([0, 1])))
     main, insurance, backed, locked, *moved = (np.array([each]) for each in standing_of(desk))
     return Mornings(
         main, insurance, backed, locked, moved[1], np.stack(moved, axis=1), np.zeros((1, 2))
