@@ -76,6 +76,9 @@ def catch_up(store: Reading, memory: Memory, sequence: int) -> tuple[int, bytes]
         StoreError: The journal is not whole, or cannot be read.
     """
     digest = FIRST_DIGEST
+    with _told("the state"):
+        for token in memory.tokens.values():
+            list_live(token.state)  # what is replayed opens and closes series
     with _told("the journal"):
         if sequence:
             before = store.record(sequence)
@@ -169,8 +172,6 @@ def _load_states(store: Reading) -> dict[str, State]:
             array[slot] = (
                 tuple(words) if array.dtype.names else words if array.ndim > 1 else words[0]
             )
-    for state in states.values():
-        list_live(state)  # what is replayed next opens and closes series
     return states
 
 

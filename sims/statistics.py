@@ -76,11 +76,13 @@ def trials_of(events: npt.NDArray[np.bool_], weights: Floats) -> float:
         weights: Shape (n,), >= 0.
     """
     paths = effective_count(weights)
-    if np.ptp(weights) == 0.0 or events.all() or not events.any():
-        return paths
     seen = weighted_mean(events.astype(np.float64), weights)
-    trials = seen.value * (1.0 - seen.value) / seen.error**2
-    return min(trials, paths) if effective_count(weights[events]) < EVENTS_FEW else trials
+    scatter = max(seen.value * (1.0 - seen.value), 0.0)
+    if np.ptp(weights) == 0.0 or min(scatter, seen.error**2) == 0.0:  # all went alike
+        return paths
+    fewer = min(effective_count(weights[events]), effective_count(weights[~events]))
+    trials = scatter / seen.error**2
+    return min(trials, paths) if fewer < EVENTS_FEW else trials
 
 
 def probability(events: npt.NDArray[np.bool_], weights: Floats) -> Estimate:

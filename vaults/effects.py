@@ -177,6 +177,7 @@ def _relist(state: State, slot: int, is_open: bool) -> None:
 @kernel
 def list_live(state: State) -> None:
     """List the live series anew, after a state was loaded."""
+    assert state.pool[0].series_count <= state.series.shape[0]
     count = 0
     for slot in range(state.pool[0].series_count):
         if state.series[slot].open_notional > 0:

@@ -103,6 +103,8 @@ def read_results(folder: Path) -> Results:
         raise ScenarioError(f"{folder}: not one block of this run is there yet")
     try:
         return Results(file, ds.dataset([str(each) for each in parts], format="parquet"))
-    except (pa.ArrowInvalid, OSError):
-        broken = next((each for each in parts if not is_part(each)), folder / PARTS)
-        raise ScenarioError(f"{broken}: is damaged; remove it, and resume the run") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        for each in parts:
+            if not is_part(each):
+                raise ScenarioError(f"{each}: is damaged; remove it, and resume the run") from None
+        raise ScenarioError(f"{folder}: {error}") from None

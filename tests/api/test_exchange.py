@@ -373,6 +373,8 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path, conte
         ("UPDATE oracle SET mark_vol_e9 = mark_vol_e9 + 1", "market oracle"),
         ("DELETE FROM journal WHERE sequence > 6", "the journal ends at record 6"),
         ("DELETE FROM journal WHERE sequence > 7", "rows of record 8, which is missing"),
+        ("UPDATE pool SET live_series = live_series + 1", f"state of {TOKEN}"),
+        ("UPDATE series SET open_notional = 0", f"state of {TOKEN}"),
     ],
 )
 def test_whatever_is_changed_by_hand_is_found(

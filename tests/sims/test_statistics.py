@@ -89,3 +89,19 @@ def test_a_few_events_do_not_tell_their_own_error() -> None:
     assert trials_of(events, weights) == effective_count(weights)
     events[:40] = True
     assert trials_of(events, weights) > 10 * effective_count(weights)
+
+
+@pytest.mark.parametrize(
+    ("weights", "events"),
+    [
+        ([0.0, 1.0, 1.0, 0.5], [True, False, False, False]),
+        ([1e-18, 1.0, 1.0, 0.5], [False, True, True, True]),
+        ([1e-170, 1.0, 1.0, 0.5], [True, False, False, False]),
+    ],
+)
+def test_an_event_of_hardly_any_weight_is_one_not_seen(
+    weights: list[float], events: list[bool]
+) -> None:
+    found = probability(np.array(events), np.array(weights))
+    assert found.value == pytest.approx(round(found.value), abs=1e-15)
+    assert 0.0 < found.error < 0.5
